@@ -1,0 +1,111 @@
+//! The command line.
+//!
+//! A benchmark that runs for minutes must refuse a mistake in its first millisecond, so whatever
+//! can be checked is checked while the arguments are parsed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::child::Task;
+use crate::measure::{Plan, SAMPLES_MIN};
+use crate::workloads;
+
+/// Benchmarks of gopark beside its peers.
+#[derive(Debug, Parser)]
+#[command(name = "gopark-benches", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// One suite of workloads each.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Switching, spawning, handing over, deep stacks and the memory of parked goroutines.
+    Switch(RunArgs),
+    /// One measurement that needs a process of its own; prints one JSON object.
+    #[command(subcommand, hide = true)]
+    Child(Task),
+}
+
+/// What every suite understands.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Short intervals and smaller counts: under 30 s, and still every workload.
+    #[arg(long)]
+    quick: bool,
+
+    /// Samples of each peer, at least 10 [default: 15, with --quick 10].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SAMPLES_MIN..))]
+    samples: Option<u64>,
+
+    /// Run this workload only (with what is measured together with it); may be repeated.
+    #[arg(long, value_name = "WORKLOAD", value_parser = workload_names())]
+    pub(crate) filter: Vec<String>,
+
+    /// Write the results as JSON; `-` is standard output, which then carries nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// Write the results as bars on a logarithmic axis.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+fn workload_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(workloads::ALL.iter().flat_map(|workload| workload.names))
+}
+
+impl RunArgs {
+    pub(crate) fn plan(&self) -> Plan {
+        let (samples, interval_ms) = if self.quick {
+            (SAMPLES_MIN, 5)
+        } else {
+            (15, 50)
+        };
+        Plan {
+            samples: self.samples.unwrap_or(samples),
+            interval: Duration::from_millis(interval_ms),
+            quick: self.quick,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn switch(args: &[&str]) -> Result<RunArgs, clap::Error> {
+        let line = ["gopark-benches", "switch"].iter().chain(args);
+        Cli::try_parse_from(line).map(|cli| match cli.command {
+            Command::Switch(args) => args,
+            Command::Child(_) => unreachable!("asked for `switch`"),
+        })
+    }
+
+    #[test]
+    fn fewer_than_ten_samples_are_refused() {
+        let refused = switch(&["--samples", "9"]).unwrap_err().to_string();
+        assert!(refused.contains("10.."), "{refused}");
+        assert_eq!(switch(&["--samples", "10"]).unwrap().plan().samples, 10);
+    }
+
+    #[test]
+    fn quick_still_takes_ten_samples() {
+        let plan = switch(&["--quick"]).unwrap().plan();
+        assert_eq!(plan.samples, SAMPLES_MIN);
+        assert!(plan.interval < switch(&[]).unwrap().plan().interval);
+    }
+
+    #[test]
+    fn an_unknown_workload_is_answered_with_the_known_ones() {
+        let refused = switch(&["--filter", "switching"]).unwrap_err().to_string();
+        assert!(
+            refused.contains("switch-raw") && refused.contains("vmas"),
+            "{refused}"
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! Benchmarks of gopark beside its peers.
+//!
+//! One number says little: it depends on the machine, on its load and on the minute. So every
+//! workload here is run by gopark *and* by what a program would use instead, in the same run,
+//! sample by sample in turn, and what is judged in the end is a ratio.
+//!
+//! ```text
+//!  workloads   what is measured: names, units, interval contents     (this is the list to read)
+//!     |
+//!   peers      who does it: gopark, OS threads, other coroutines
+//!     |
+//!  measure     how: calibration, turns, samples        child   the same, in a fresh process
+//!     |
+//!  report      table, ratios against the budgets, JSON, SVG          facts   the machine
+//! ```
+
+mod child;
+mod cli;
+mod facts;
+mod measure;
+mod peers;
+mod report;
+mod workloads;
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command, RunArgs};
+use crate::facts::Facts;
+use crate::measure::{Outcome, Progress};
+use crate::report::Outputs;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Switch(args) => run_suite(&args),
+        Command::Child(task) => child::run(&task).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        // Nothing is left to try when standard error is closed too.
+        let _ = writeln!(io::stderr(), "error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs the chosen workloads and writes every report that was asked for.
+fn run_suite(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
+    // A path that cannot be written must be known now, not after minutes of measuring.
+    let mut outputs = Outputs::open(args.json.as_deref(), args.svg.as_deref())?;
+    let plan = args.plan();
+    let facts = Facts::gather();
+    writeln!(outputs.text(), "{facts}\n")?;
+
+    let chosen = workloads::chosen(&args.filter);
+    let progress = Progress::new(&chosen, &plan);
+    let mut outcome = Outcome::default();
+    for workload in &chosen {
+        measure::run(workload, &plan, &progress, &mut outcome);
+    }
+    progress.finish();
+
+    report::table::write(outputs.text(), &outcome.series)?;
+    report::table::write_notes(outputs.text(), &chosen, &plan)?;
+    report::ratios::write(outputs.text(), &outcome.series)?;
+    for failure in &outcome.failures {
+        writeln!(outputs.text(), "FAILED {failure}")?;
+    }
+    outputs.finish(&outcome.series, &facts)?;
+    Ok(if outcome.failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

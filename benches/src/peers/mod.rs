@@ -1,0 +1,12 @@
+//! Who does the work.
+//!
+//! A peer knows how an operation is done and how to time it; it does not know how often, in which
+//! turn, or under which name it is reported. Set-up (threads, runtimes, first hand-overs) lies
+//! outside of every interval.
+
+pub(crate) mod baton;
+pub(crate) mod goroutines;
+pub(crate) mod parked;
+pub(crate) mod raw;
+pub(crate) mod recursion;
+pub(crate) mod threads;

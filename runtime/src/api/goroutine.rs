@@ -1,0 +1,90 @@
+//! The handle to a goroutine, and what a goroutine can do with itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::sched::park;
+use crate::task::header::{G, GRef};
+
+/// The id of a goroutine: never 0, never used twice in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GoroutineId(pub(crate) u64);
+
+impl fmt::Display for GoroutineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A handle to a goroutine. It does not keep the goroutine alive, and outlives it.
+#[derive(Clone)]
+pub struct Goroutine {
+    g: GRef,
+    id: u64,
+    name: Option<Arc<str>>,
+}
+
+impl Goroutine {
+    pub(crate) fn new(g: GRef, id: u64, name: Option<Arc<str>>) -> Goroutine {
+        Goroutine { g, id, name }
+    }
+
+    /// The id.
+    pub fn id(&self) -> GoroutineId {
+        GoroutineId(self.id)
+    }
+
+    /// The name that was given at spawn.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Ends the goroutine's [`park`], or lets its next one return at once. Several calls before
+    /// that count once. Of a goroutine that has ended: does nothing.
+    pub fn unpark(&self) {
+        park::act(self.g, self.g.get().state.unpark(self.id));
+    }
+}
+
+impl fmt::Debug for Goroutine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Goroutine")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish()
+    }
+}
+
+/// The goroutine that is running.
+///
+/// # Panics
+/// Outside a goroutine.
+#[track_caller]
+pub fn current() -> Goroutine {
+    try_current().expect("gopark::current called outside a goroutine")
+}
+
+/// The goroutine that is running, if any.
+pub fn try_current() -> Option<Goroutine> {
+    G::current().map(|g| Goroutine::new(g.to_ref(), g.state.id(), g.name()))
+}
+
+/// Lets other goroutines run: the caller goes to the tail of its P's queue. Returns at once when no
+/// other is ready. On a plain thread: [`std::thread::yield_now`].
+#[doc(alias = "Gosched")]
+pub fn yield_now() {
+    match G::current() {
+        Some(g) => park::yield_now(g),
+        None => std::thread::yield_now(),
+    }
+}
+
+/// Waits until somebody calls [`Goroutine::unpark`] on the calling goroutine; returns at once if
+/// that has happened since the last `park`.
+///
+/// # Panics
+/// Outside a goroutine. Unwinds with [`Cancelled`](crate::Cancelled) when the runtime is dropped.
+#[track_caller]
+pub fn park() {
+    park::park_by_token(G::current().expect("gopark::park called outside a goroutine"));
+}

@@ -1,0 +1,8 @@
+//! The public surface: thin, documented, without protocols of its own.
+
+pub(crate) mod builder;
+pub(crate) mod goroutine;
+pub(crate) mod join;
+pub mod raw;
+pub(crate) mod runtime;
+pub(crate) mod spawn;

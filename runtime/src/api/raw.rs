@@ -1,0 +1,51 @@
+//! Park and ready, the low level under every blocking operation (Go's `gopark` and `goready`).
+//!
+//! A primitive that wants to block a goroutine calls [`park`] with a closure that puts the
+//! [`Waiter`] where a waker will find it. The waker takes it out and calls [`Waiter::ready`].
+
+use crate::sched::park;
+use crate::task::header::{G, GRef};
+
+/// A goroutine that is about to park, or parked: the right to make it ready, once.
+///
+/// Dropping it unused leaves the goroutine parked until its runtime ends.
+#[derive(Debug)]
+#[must_use = "a waiter that is dropped is never woken"]
+pub struct Waiter {
+    g: GRef,
+    id: u64,
+}
+
+impl Waiter {
+    /// Makes the goroutine ready: it runs next on the caller's P, or, if the caller is no goroutine
+    /// of the same runtime, soon on any. May be called from any thread, before the goroutine has
+    /// finished parking too. After the goroutine's end it does nothing.
+    #[doc(alias = "goready")]
+    pub fn ready(self) {
+        park::act(self.g, self.g.get().state.ready(self.id));
+    }
+}
+
+/// Parks the calling goroutine if `commit` returns true.
+///
+/// `commit` runs before the goroutine is suspended, on its stack. It publishes the waiter, and may
+/// release a lock that protects the place; whoever finds the waiter may call
+/// [`ready`](Waiter::ready) at once. If it returns false, `park` returns at once; the waiter must
+/// then not have been published, or have been taken back.
+///
+/// There are no spurious returns: each park ends by one `ready`. If the goroutine's runtime is
+/// dropped meanwhile, the park unwinds with [`Cancelled`](crate::Cancelled).
+///
+/// # Panics
+/// When called outside a goroutine, and when `commit` parks or yields. A panic of `commit` is
+/// passed on; nothing was parked.
+#[doc(alias = "gopark")]
+#[track_caller]
+pub fn park(commit: impl FnOnce(Waiter) -> bool) {
+    let g = G::current().expect("gopark::raw::park called outside a goroutine");
+    let waiter = Waiter {
+        g: g.to_ref(),
+        id: g.state.id(),
+    };
+    park::park_with(g, move || commit(waiter));
+}

@@ -1,0 +1,137 @@
+#![expect(
+    unsafe_code,
+    reason = "starting a runtime is unsafe: the thread-local contract"
+)]
+//! A runtime: its Ps, its threads, and its end.
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::panic::resume_unwind;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use gopark_stack::{Line, Part};
+
+use crate::api::builder::Builder;
+use crate::api::join::JoinHandle;
+use crate::api::spawn::{Home, Options, spawn_unbound};
+use crate::sched::shared::Shared;
+use crate::sched::shutdown::shut_down;
+use crate::task::header::{G, GRef};
+
+/// A scheduler with its own Ps and OS threads. Several may live in one process.
+///
+/// Dropping it unwinds every goroutine that is parked, waits for those that run to park or end, and
+/// joins the threads.
+#[derive(Debug)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+impl Runtime {
+    pub(crate) fn start(shared: Arc<Shared>) -> io::Result<Runtime> {
+        gopark_stack::set_describe(describe);
+        let runtime = Runtime { shared };
+        // One thread at once, so that a system that gives none says so here.
+        let wake = runtime.shared.idle.submit().expect("all Ps are idle");
+        match wake {
+            crate::sched::idle::Wake::Start { p } => runtime.shared.start_thread(p)?,
+            crate::sched::idle::Wake::Resume { .. } => unreachable!("there is no M yet"),
+        }
+        Ok(runtime)
+    }
+
+    /// Runs `main` as a goroutine and waits for it, blocking the calling thread. Goroutines that it
+    /// spawned go on until the runtime is dropped.
+    ///
+    /// `main` may borrow and need not be `Send`: the caller is blocked meanwhile, so nobody else
+    /// uses what it borrows. That it runs on other threads is part of the contract of
+    /// [`Builder::build`].
+    ///
+    /// # Panics
+    /// With the payload of a panic of `main`; when no stack is free.
+    #[track_caller]
+    pub fn run<T>(&self, main: impl FnOnce() -> T) -> T {
+        match spawn_unbound(Home::Runtime(&self.shared), Options::here(), main) {
+            Ok(handle) => handle
+                .join()
+                .unwrap_or_else(|payload| resume_unwind(payload)),
+            Err(error) => panic!("gopark::Runtime::run: {error}"),
+        }
+    }
+
+    /// Spawns a goroutine from anywhere.
+    ///
+    /// # Panics
+    /// When no stack is free.
+    #[track_caller]
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match spawn_unbound(Home::Runtime(&self.shared), Options::here(), f) {
+            Ok(handle) => handle,
+            Err(error) => panic!("gopark::Runtime::spawn: {error}"),
+        }
+    }
+
+    /// Goroutines that have not ended; may be too large by those that are being spawned.
+    pub fn num_goroutines(&self) -> usize {
+        self.shared.live() as usize
+    }
+
+    /// Ps that no thread holds.
+    pub fn idle_procs(&self) -> usize {
+        self.shared.idle.idle_ps()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let own = |g: &G| std::ptr::eq(g.shared_ptr(), Arc::as_ptr(&self.shared));
+        if G::current().is_some_and(own) {
+            // Waiting for oneself would last for ever: the runtime goes on, without a handle.
+            assert!(
+                std::thread::panicking(),
+                "a runtime was dropped by one of its own goroutines"
+            );
+            return;
+        }
+        shut_down(&self.shared);
+    }
+}
+
+/// Runs `main` as a goroutine of a new runtime with default settings; when it ends, the other
+/// goroutines are unwound.
+///
+/// # Safety
+/// As for [`Builder::build`].
+///
+/// # Panics
+/// With the payload of a panic of `main`, and when the runtime cannot be built.
+#[track_caller]
+pub unsafe fn run<T>(main: impl FnOnce() -> T) -> T {
+    // SAFETY: passed on.
+    match unsafe { Builder::new().build() } {
+        Ok(runtime) => runtime.run(main),
+        Err(error) => panic!("gopark::run: {error}"),
+    }
+}
+
+/// Names a goroutine in the report of its stack overflow. Async-signal-safe: reads the header of the
+/// goroutine that faulted, on its own thread.
+fn describe(header: NonNull<u8>, part: Part, line: &mut Line) -> fmt::Result {
+    let g = GRef::new(header).get();
+    match part {
+        Part::Who => {
+            write!(line, "goroutine {}", g.state.id())?;
+            // SAFETY: the goroutine is stopped in its fault; nobody else touches its name.
+            match unsafe { &*g.name.as_ptr() } {
+                Some(name) => write!(line, " \"{name}\""),
+                None => Ok(()),
+            }
+        }
+        Part::Whence => writeln!(line, "spawned at {}", g.spawned_at),
+    }
+}

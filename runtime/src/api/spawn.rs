@@ -1,0 +1,230 @@
+#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
+//! Spawning goroutines.
+
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+
+use gopark_stack::Class;
+
+use crate::api::goroutine::Goroutine;
+use crate::api::join::JoinHandle;
+use crate::sched::park;
+use crate::sched::shared::Shared;
+use crate::task::entry::{Birth, create};
+use crate::task::header::{G, GRef};
+use crate::task::packet::Packet;
+
+/// What may be chosen at spawn.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) class: Option<Class>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) spawned_at: &'static Location<'static>,
+}
+
+impl Options {
+    #[track_caller]
+    pub(crate) fn here() -> Options {
+        Options {
+            class: None,
+            name: None,
+            spawned_at: Location::caller(),
+        }
+    }
+}
+
+/// Makes a goroutine of the caller's runtime and makes it ready.
+fn launch_here<F, T>(me: &G, options: Options, f: F, packet: *mut u8) -> io::Result<(GRef, u64)>
+where
+    F: FnOnce() -> T,
+{
+    let m = me.machine();
+    let class = options.class.unwrap_or(m.shared.config.class);
+    // SAFETY: one short use; nothing in it switches.
+    let local = unsafe { m.local() };
+    let stack = local.stacks.take(class)?;
+    let id = local.next_id();
+    let shared = &m.shared;
+    let birth = Birth {
+        id,
+        shared,
+        name: options.name,
+        spawned_at: options.spawned_at,
+    };
+    let g = create::<F, T>(stack, birth, f, packet);
+    m.p().count_spawn();
+    park::enqueue_here(m, g);
+    Ok((g, id))
+}
+
+/// The same from outside the runtime.
+fn launch_outside<F, T>(
+    shared: &Arc<Shared>,
+    options: Options,
+    f: F,
+    packet: *mut u8,
+) -> io::Result<(GRef, u64)>
+where
+    F: FnOnce() -> T,
+{
+    let mut outside = shared.outside();
+    let stack = outside
+        .stacks
+        .take(options.class.unwrap_or(shared.config.class))?;
+    let id = outside.next_id();
+    drop(outside);
+    let birth = Birth {
+        id,
+        shared,
+        name: options.name,
+        spawned_at: options.spawned_at,
+    };
+    let g = create::<F, T>(stack, birth, f, packet);
+    shared.count_spawn_outside();
+    shared.submit_global(g);
+    Ok((g, id))
+}
+
+/// Where a goroutine is to live.
+#[derive(Debug)]
+pub(crate) enum Home<'a> {
+    /// The caller's own runtime; the string is the call, for the panic off a runtime.
+    Here(&'static str),
+    Runtime(&'a Arc<Shared>),
+}
+
+#[track_caller]
+fn launch<F, T>(home: Home<'_>, options: Options, f: F, packet: *mut u8) -> io::Result<(GRef, u64)>
+where
+    F: FnOnce() -> T,
+{
+    match (home, G::current()) {
+        (Home::Here(_), Some(me)) => launch_here::<F, T>(me, options, f, packet),
+        (Home::Here(call), None) => panic!("{call} called outside a runtime"),
+        (Home::Runtime(shared), Some(me)) if me.shared_ptr() == Arc::as_ptr(shared) => {
+            launch_here::<F, T>(me, options, f, packet)
+        }
+        (Home::Runtime(shared), _) => launch_outside::<F, T>(shared, options, f, packet),
+    }
+}
+
+/// Spawns without the bounds that make it sound.
+///
+/// The callers see to it that `F` and `T` may be used on other threads, and that what they borrow
+/// lives until the goroutine has ended.
+#[track_caller]
+pub(crate) fn spawn_unbound<F, T>(
+    home: Home<'_>,
+    options: Options,
+    f: F,
+) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T,
+{
+    let (receiver, packet) = Packet::<T>::pair();
+    let name = options.name.clone();
+    match launch::<F, T>(home, options, f, packet) {
+        Ok((g, id)) => Ok(JoinHandle::new(receiver, Goroutine::new(g, id, name))),
+        Err(error) => {
+            // There is no goroutine: this side ends its share of the packet.
+            // SAFETY: from `Packet::<T>::pair`, and nobody else will finish it.
+            unsafe { Packet::<T>::finish(packet, Err(Box::new(()))) };
+            Err(error)
+        }
+    }
+}
+
+/// Spawns a goroutine in the caller's runtime. It runs next on the caller's P when the caller parks
+/// or ends, or earlier on another.
+///
+/// # Panics
+/// Outside a runtime, and when no stack is free (`Builder::spawn` gives an error instead).
+#[doc(alias = "go")]
+#[track_caller]
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match spawn_unbound(Home::Here("gopark::spawn"), Options::here(), f) {
+        Ok(handle) => handle,
+        Err(error) => panic!("gopark::spawn: {error}"),
+    }
+}
+
+/// Spawns a goroutine in the caller's runtime and detaches it: Go's `go` statement. Cheaper than
+/// [`spawn`] by the allocation of a result.
+///
+/// # Panics
+/// As [`spawn`].
+#[track_caller]
+pub fn go<F>(f: F)
+where
+    F: FnOnce() + Send + 'static,
+{
+    let home = Home::Here("gopark::go");
+    if let Err(error) = launch::<F, ()>(home, Options::here(), f, std::ptr::null_mut()) {
+        panic!("gopark::go: {error}");
+    }
+}
+
+/// Options of one goroutine.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # // SAFETY: no thread-local borrows here.
+/// # unsafe { gopark::run(|| {
+/// let handle = gopark::goroutine::Builder::new().name("worker").stack_limit(64 << 10).spawn(|| 42)?;
+/// assert_eq!(handle.join().unwrap(), 42);
+/// # Ok(()) }) }
+/// # }
+/// ```
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Builder {
+    name: Option<Arc<str>>,
+    limit: Option<usize>,
+}
+
+impl Builder {
+    /// The runtime's defaults, no name.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// A name, for reports and [`Goroutine::name`].
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.name = Some(name.into().into());
+        self
+    }
+
+    /// The stack's limit in bytes, 64 KiB ..= 1 GiB, rounded up to 64 KiB, 16 MiB or 1 GiB.
+    pub fn stack_limit(mut self, bytes: usize) -> Builder {
+        self.limit = Some(bytes);
+        self
+    }
+
+    /// Spawns in the caller's runtime.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming the value, for a limit out of range; `OutOfMemory` when no stack is
+    /// free, saying of what there are how many.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let class = self.limit.map(Class::for_limit).transpose()?;
+        let options = Options {
+            class,
+            name: self.name,
+            spawned_at: Location::caller(),
+        };
+        spawn_unbound(Home::Here("gopark::goroutine::Builder::spawn"), options, f)
+    }
+}

@@ -1,0 +1,24 @@
+//! The end of a broken runtime.
+//!
+//! Three kinds of failure: an error value for what the world does, a panic for misuse by the
+//! program, and this for a state that must not exist: print what is known, abort.
+
+/// Aborts the process when it is dropped: held while code runs whose panic nobody can take.
+#[derive(Debug)]
+pub(crate) struct AbortOnUnwind(pub(crate) &'static str);
+
+impl Drop for AbortOnUnwind {
+    #[expect(clippy::print_stderr, reason = "the process ends here")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("gopark: fatal: {}", self.0);
+            std::process::abort();
+        }
+    }
+}
+
+/// Runs `f`; a panic in it aborts with `what`.
+pub(crate) fn no_unwind<T>(what: &'static str, f: impl FnOnce() -> T) -> T {
+    let _guard = AbortOnUnwind(what);
+    f()
+}

@@ -1,0 +1,79 @@
+//! Go's goroutine runtime as a Rust library.
+//!
+//! Blocking-style code on millions of cheap stackful goroutines: stacks start at one page and grow
+//! in place up to 1 GiB, switches are a few nanoseconds of hand-written assembly, and a G/M/P
+//! scheduler with work stealing spreads goroutines over OS threads.
+//!
+//! # The contract
+//!
+//! Starting a runtime is `unsafe`, once: goroutines move between OS threads when they suspend, so
+//! code on them must not hold a thread-local borrow (`LocalKey::with`) or a guard that is bound to
+//! a thread (std's `MutexGuard`, `rand::rng()`) across a call that may suspend. Everything else is
+//! safe and sound.
+//!
+//! ```
+//! // Nothing here holds a thread-local across a suspension.
+//! let sum = unsafe {
+//!     gopark::run(|| {
+//!         let workers: Vec<_> = (0..10).map(|n| gopark::spawn(move || n * n)).collect();
+//!         workers.into_iter().map(|worker| worker.join().unwrap()).sum::<i32>()
+//!     })
+//! };
+//! assert_eq!(sum, 285);
+//! ```
+//!
+//! # What a goroutine costs
+//!
+//! The pages that it touches (one, at first) and page tables: 8.2 KiB for each of the first 32,767
+//! live goroutines, whose stacks may grow to 1 GiB; 4.2 KiB for the next million, up to 16 MiB; 256
+//! bytes for those with a limit of 64 KiB (`Builder::stack_limit`).
+
+// Modules stand in layer order: lower ones never import upper ones.
+mod shim;
+
+#[cfg(not(gopark_loom))]
+mod fatal;
+#[cfg_attr(
+    all(gopark_loom, not(test)),
+    expect(dead_code, reason = "only the models use the state words here")
+)]
+mod sched;
+#[cfg_attr(
+    all(gopark_loom, not(test)),
+    expect(dead_code, reason = "only the models use the state words here")
+)]
+mod task;
+
+#[cfg(not(gopark_loom))]
+mod api;
+
+#[cfg(not(gopark_loom))]
+pub use crate::{
+    api::builder::num_cpu,
+    api::goroutine::{current, park, try_current, yield_now},
+    api::join::JoinHandle,
+    api::raw,
+    api::runtime::run,
+    api::spawn::{go, spawn},
+    sched::park::Cancelled,
+};
+
+/// The runtime and its settings.
+#[cfg(not(gopark_loom))]
+pub mod runtime {
+    pub use crate::api::builder::Builder;
+    pub use crate::api::runtime::Runtime;
+}
+
+/// Types of single goroutines.
+#[cfg(not(gopark_loom))]
+pub mod goroutine {
+    pub use crate::api::goroutine::{Goroutine, GoroutineId};
+    pub use crate::api::spawn::Builder;
+}
+
+/// Figures of the stacks, and giving memory back.
+#[cfg(not(gopark_loom))]
+pub mod stack {
+    pub use gopark_stack::{GuardKind, Stats, resident_bytes, stats, trim};
+}

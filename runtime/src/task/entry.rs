@@ -1,0 +1,123 @@
+#![expect(
+    unsafe_code,
+    reason = "puts closures on new stacks and runs them there"
+)]
+//! The first and the last frame of a goroutine.
+//!
+//! ```text
+//!  top of the slot
+//!  +--------+-----+----------------------+----------------------+------
+//!  | colour |  G  | closure (<= 1 KiB)   | entry's frame        | ...
+//!  +--------+-----+----------------------+----------------------+------
+//! ```
+//!
+//! The entry catches every panic: none crosses the root, where backtraces end.
+
+use std::cell::{Cell, UnsafeCell};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Arc;
+
+use gopark_stack::Stack;
+use gopark_stack::switch::Context;
+
+use super::header::{Body, G, GRef};
+use super::packet::Packet;
+use crate::fatal::no_unwind;
+use crate::sched::machine::Machine;
+use crate::sched::run;
+use crate::sched::shared::Shared;
+
+/// Closures up to this size are stored on the new stack; larger ones are boxed.
+const INLINE_BYTES_MAX: usize = 1024;
+const INLINE_ALIGN_MAX: usize = 64;
+
+const fn is_inline<F>() -> bool {
+    size_of::<F>() <= INLINE_BYTES_MAX && align_of::<F>() <= INLINE_ALIGN_MAX
+}
+
+/// What a new goroutine is made of.
+#[derive(Debug)]
+pub(crate) struct Birth<'a> {
+    pub(crate) id: u64,
+    pub(crate) shared: &'a Shared,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) spawned_at: &'static Location<'static>,
+}
+
+/// Makes a goroutine on `stack` that will run `f` and finish `packet` (if not null). The caller
+/// owns it and puts it on a queue.
+pub(crate) fn create<F, T>(stack: Stack, birth: Birth<'_>, f: F, packet: *mut u8) -> GRef
+where
+    F: FnOnce() -> T,
+{
+    let header = stack.header();
+    let low = stack.low().as_ptr();
+    std::mem::forget(stack);
+    let mut top = header.as_ptr();
+    let closure = if is_inline::<F>() {
+        top = (top as usize - size_of::<F>()) as *mut u8;
+        top = (top as usize & !(INLINE_ALIGN_MAX - 1)) as *mut u8;
+        // SAFETY: aligned memory of the new stack, large enough, and nobody else's.
+        unsafe { top.cast::<F>().write(f) };
+        top
+    } else {
+        Box::into_raw(Box::new(f)).cast()
+    };
+    let body = Body {
+        m: Cell::new(std::ptr::null()),
+        context: UnsafeCell::new(Context::empty()),
+        run: run_closure::<F, T>,
+        closure,
+        packet,
+        bound: Cell::new(0),
+        name: Cell::new(birth.name),
+        spawned_at: birth.spawned_at,
+    };
+    // SAFETY: the header of a stack that we own.
+    let g = unsafe { G::init(header, birth.id, birth.shared, body) };
+    let context = g.context.get();
+    // SAFETY: the goroutine is ours: nobody else refers to its context.
+    let context = unsafe { &mut *context };
+    // SAFETY: the stack below the closure is unused and lives until the goroutine has ended.
+    unsafe { context.prepare(top, low, entry, header.as_ptr()) };
+    g.to_ref()
+}
+
+/// # Safety
+/// Called by the first switch to a goroutine, with its machine and its header.
+unsafe extern "C" fn entry(payload: *mut u8, arg: *mut u8) -> ! {
+    // SAFETY: the payload of every switch is the machine that runs on this thread.
+    let m = unsafe { &*payload.cast::<Machine>() };
+    run::arrived(m);
+    // SAFETY: `create` gave the header as the argument.
+    let g = unsafe { &*arg.cast::<G>() };
+    // SAFETY: `create` stored a closure of the type that `run` is for.
+    unsafe { (g.run)(g) };
+    run::exit(g)
+}
+
+/// # Safety
+/// `g` was made by [`create`] with the same types, and this is called once.
+unsafe fn run_closure<F, T>(g: &G)
+where
+    F: FnOnce() -> T,
+{
+    let f = if is_inline::<F>() {
+        // SAFETY: `create` wrote it there.
+        unsafe { g.closure.cast::<F>().read() }
+    } else {
+        // SAFETY: `create` made the box.
+        *unsafe { Box::from_raw(g.closure.cast::<F>()) }
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(f));
+    let packet = g.packet;
+    if packet.is_null() {
+        no_unwind(
+            "a detached goroutine's result panicked when dropped",
+            || drop(outcome),
+        );
+    } else {
+        // SAFETY: `create` was given the packet for this type.
+        unsafe { Packet::<T>::finish(packet, outcome) };
+    }
+}

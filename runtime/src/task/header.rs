@@ -1,0 +1,160 @@
+#![expect(
+    unsafe_code,
+    reason = "keeps the goroutine's header on the goroutine's own stack"
+)]
+//! `G`: the header of a goroutine, at the top of its stack.
+
+use std::cell::{Cell, UnsafeCell};
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use gopark_stack::switch::{Context, stack_pointer};
+
+use super::state::State;
+use crate::sched::machine::Machine;
+use crate::sched::shared::Shared;
+
+/// Runs the closure of a goroutine and stores its result.
+pub(crate) type Run = unsafe fn(g: &G);
+
+/// See `task/mod.rs` for who may touch which field.
+#[repr(C, align(64))]
+pub(crate) struct G {
+    pub(crate) state: State,
+    /// The runtime that it belongs to: valid while `state` has the id that one came with.
+    shared: AtomicPtr<Shared>,
+    body: Body,
+}
+
+/// What belongs to the owner of the goroutine.
+pub(crate) struct Body {
+    /// The machine that runs it; stale when none does.
+    pub(crate) m: Cell<*const Machine>,
+    pub(crate) context: UnsafeCell<Context>,
+    pub(crate) run: Run,
+    /// The closure, on the stack below this header, or a box with it.
+    pub(crate) closure: *mut u8,
+    /// The join packet; null when detached from the start.
+    pub(crate) packet: *mut u8,
+    /// Number of the machine whose thread it may not leave now, plus one; or 0.
+    pub(crate) bound: Cell<usize>,
+    pub(crate) name: Cell<Option<Arc<str>>>,
+    pub(crate) spawned_at: &'static Location<'static>,
+}
+
+impl std::ops::Deref for G {
+    type Target = Body;
+
+    #[inline]
+    fn deref(&self) -> &Body {
+        &self.body
+    }
+}
+
+const _: () = assert!(
+    size_of::<G>() <= gopark_stack::HEADER_BYTES,
+    "G outgrows the header"
+);
+
+/// The address of a `G`. Headers are never unmapped, so it may always be read; what it means is
+/// told by the id in the state word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GRef(NonNull<G>);
+
+// SAFETY: the address of a header; other threads touch only its atomics unless they own the
+// goroutine: thread A parks it (Release), thread B's wake (Acquire) makes B the owner.
+unsafe impl Send for GRef {}
+// SAFETY: as for Send.
+unsafe impl Sync for GRef {}
+
+impl std::fmt::Debug for GRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.get().state.fmt(f)
+    }
+}
+
+impl GRef {
+    pub(crate) fn new(header: NonNull<u8>) -> GRef {
+        GRef(header.cast())
+    }
+
+    pub(crate) fn from_ptr(ptr: *mut G) -> Option<GRef> {
+        NonNull::new(ptr).map(GRef)
+    }
+
+    pub(crate) fn as_ptr(self) -> *mut G {
+        self.0.as_ptr()
+    }
+
+    /// The header.
+    #[inline]
+    pub(crate) fn get<'a>(self) -> &'a G {
+        // SAFETY: a header of the arena: mapped for ever, valid when all zero, written as a whole
+        // only by the owner of a free stack.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl G {
+    /// Makes a goroutine in the header of a free stack. The state word is written last and as an
+    /// atomic: late handles to the stack's former goroutines may look at it meanwhile.
+    ///
+    /// # Safety
+    /// The caller owns the stack of the header, and no goroutine lives there.
+    #[inline]
+    pub(crate) unsafe fn init<'a>(
+        header: NonNull<u8>,
+        id: u64,
+        shared: &Shared,
+        body: Body,
+    ) -> &'a G {
+        let place: *mut G = header.cast().as_ptr();
+        // SAFETY: in bounds of the header; no reference is made.
+        let body_at = unsafe { &raw mut (*place).body };
+        // SAFETY: the body of a free stack is nobody's.
+        unsafe { body_at.write(body) };
+        // SAFETY: all fields are valid now (the atomics always are).
+        let g = unsafe { &*place };
+        g.shared
+            .store(std::ptr::from_ref(shared).cast_mut(), Ordering::Relaxed);
+        g.state.start(id);
+        g
+    }
+
+    /// The goroutine that is running this, by the stack pointer.
+    #[inline]
+    pub(crate) fn current<'a>() -> Option<&'a G> {
+        let header = gopark_stack::header_at(stack_pointer())?;
+        let g = GRef::new(header).get();
+        // Other users of the arena (corosensei coroutines) have no id.
+        (g.state.id() != 0).then_some(g)
+    }
+
+    pub(crate) fn to_ref(&self) -> GRef {
+        GRef(NonNull::from(self))
+    }
+
+    /// The runtime's address; to be trusted only together with the id.
+    #[inline]
+    pub(crate) fn shared_ptr(&self) -> *const Shared {
+        // Relaxed: checked by way of the state word.
+        self.shared.load(Ordering::Relaxed)
+    }
+
+    /// The machine that runs this goroutine, which is the caller.
+    #[inline]
+    pub(crate) fn machine(&self) -> &Machine {
+        // SAFETY: set by the machine at dispatch; it outlives what it runs.
+        unsafe { &*self.m.get() }
+    }
+
+    /// A copy of the name. For the owner.
+    pub(crate) fn name(&self) -> Option<Arc<str>> {
+        let name = self.name.take();
+        let copy = name.clone();
+        self.name.set(name);
+        copy
+    }
+}

@@ -1,0 +1,23 @@
+//! A goroutine: its header, its life-cycle word, its result.
+//!
+//! The header [`G`](header::G) lies at the top of the goroutine's own stack, so that the stack
+//! pointer alone tells who is running. Who may touch what:
+//!
+//! | field of `G`                     | touched by                                                 |
+//! |----------------------------------|------------------------------------------------------------|
+//! | `state`                          | anybody, through its transitions                           |
+//! | `shared`                         | anybody, with an id to check `state` against               |
+//! | everything else                  | the owner: see the phases in `state.rs`                    |
+//!
+//! A handle to a goroutine is the header's address and the goroutine's id. Headers are never
+//! unmapped and ids are never used twice, so a handle to a goroutine that has ended finds another
+//! id (or zero) and does nothing: no reference counts.
+
+#[cfg(not(gopark_loom))]
+pub(crate) mod entry;
+#[cfg(not(gopark_loom))]
+pub(crate) mod header;
+#[cfg(not(gopark_loom))]
+pub(crate) mod packet;
+pub(crate) mod packet_state;
+pub(crate) mod state;

@@ -1,0 +1,132 @@
+#![expect(
+    unsafe_code,
+    reason = "shares a result between a goroutine and its handle"
+)]
+//! The result of a goroutine, apart from its stack, so that the stack is free for reuse at once.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+use std::thread::Thread;
+
+use super::packet_state::{Detach, Finish, PacketState, Wait};
+use crate::api::raw::Waiter;
+use crate::fatal::no_unwind;
+
+/// What a goroutine gave: its value or its panic.
+pub(crate) type Outcome<T> = Result<T, Box<dyn Any + Send>>;
+
+/// Who waits for a result.
+#[derive(Debug)]
+pub(crate) enum Sleeper {
+    Goroutine(Waiter),
+    Thread(Thread),
+}
+
+impl Sleeper {
+    fn wake(self) {
+        match self {
+            Sleeper::Goroutine(waiter) => waiter.ready(),
+            Sleeper::Thread(thread) => thread.unpark(),
+        }
+    }
+}
+
+/// Owned by a goroutine and its handle together: see `packet_state.rs`.
+pub(crate) struct Packet<T> {
+    state: PacketState,
+    sleeper: UnsafeCell<Option<Sleeper>>,
+    outcome: UnsafeCell<Option<Outcome<T>>>,
+}
+
+/// The handle's share of a packet.
+pub(crate) struct Receiver<T>(NonNull<Packet<T>>);
+
+// SAFETY: the state word hands the cells from one side to the other (invariants 1 and 2 of
+// `packet_state.rs`); the value crosses threads, so it must be Send.
+unsafe impl<T: Send> Send for Receiver<T> {}
+// SAFETY: through a shared reference only the state word is read.
+unsafe impl<T: Send> Sync for Receiver<T> {}
+
+impl<T> Packet<T> {
+    /// A packet: the handle's share, and the goroutine's as an address for [`Packet::finish`].
+    pub(crate) fn pair() -> (Receiver<T>, *mut u8) {
+        let packet = Box::new(Packet {
+            state: PacketState::new(),
+            sleeper: UnsafeCell::new(None),
+            outcome: UnsafeCell::new(None),
+        });
+        let raw = NonNull::from(Box::leak(packet));
+        (Receiver(raw), raw.as_ptr().cast())
+    }
+
+    /// Leaves the outcome for the handle and wakes it.
+    ///
+    /// # Safety
+    /// - `packet` came from [`Packet::<T>::pair`];
+    /// - this is called once.
+    pub(crate) unsafe fn finish(packet: *mut u8, outcome: Outcome<T>) {
+        let packet: *mut Packet<T> = packet.cast();
+        // SAFETY: the goroutine's share keeps the packet alive until `finish` or `publish` below.
+        let this = unsafe { &*packet };
+        // SAFETY: invariant 2: the outcome is the goroutine's until `finish`.
+        unsafe { *this.outcome.get() = Some(outcome) };
+        match this.state.finish() {
+            Finish::Leave => {}
+            Finish::TakeWaiter => {
+                // SAFETY: invariant 1: `Taking` gives the slot to us.
+                let sleeper = unsafe { (*this.sleeper.get()).take() };
+                this.state.publish();
+                sleeper.expect("a registered waiter is in the slot").wake();
+            }
+            Finish::Free => {
+                // SAFETY: the handle is gone: the packet is ours alone.
+                let packet = unsafe { Box::from_raw(packet) };
+                no_unwind(
+                    "a detached goroutine's result panicked when dropped",
+                    || drop(packet),
+                );
+            }
+        }
+    }
+}
+
+impl<T> Receiver<T> {
+    fn packet(&self) -> &Packet<T> {
+        // SAFETY: the handle's share keeps the packet alive.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.packet().state.is_done()
+    }
+
+    /// Registers who shall be woken by the result; at most once.
+    pub(crate) fn register(&mut self, sleeper: Sleeper) -> Wait {
+        let packet = self.packet();
+        // SAFETY: invariant 1: the slot is the handle's until `wait`.
+        unsafe { *packet.sleeper.get() = Some(sleeper) };
+        packet.state.wait()
+    }
+
+    /// Takes the outcome of a goroutine that is done.
+    pub(crate) fn take(&mut self) -> Outcome<T> {
+        assert!(self.is_done(), "woken before the result was there");
+        // SAFETY: invariant 2: done, so the outcome is the handle's.
+        unsafe { (*self.packet().outcome.get()).take() }.expect("an outcome is taken once")
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        loop {
+            match self.packet().state.detach() {
+                Detach::Leave => return,
+                Detach::Again => std::hint::spin_loop(),
+                Detach::Free => break,
+            }
+        }
+        // SAFETY: done: the goroutine does not touch the packet any more.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}

@@ -1,0 +1,151 @@
+//! The word between a goroutine and its `JoinHandle`.
+//!
+//! ```text
+//!              wait                 finish
+//!  Pending ------------> Waiting ------------> Taking ----> Done
+//!     |  \                  |                                ^
+//!     |   \ finish          | detach                         |
+//!     |    +----------------|--------------------------------+
+//!     +---- detach ---------+---> Detached
+//! ```
+//!
+//! Two parties own the packet. The goroutine finishes it once; the handle waits, asks, or goes
+//! away. The last one to leave frees it: the goroutine from `Detached`, the handle from `Done`.
+//!
+//! # Invariants
+//!
+//! 1. The waiter's slot belongs to the handle until `Waiting`, then to whoever leaves `Waiting`.
+//! 2. The result belongs to the goroutine until `Done`, then to the handle.
+//! 3. After `publish` the goroutine does not touch the packet again.
+//!
+//! `Taking` exists because a waiter may be torn away (its runtime ends) while the goroutine is
+//! taking the waiter out; the handle then waits for `Done`, a few instructions away.
+//!
+//! Modelled in `tests/loom_packet.rs`, with a finish that forgets a new waiter as the seeded bug.
+
+use crate::shim::{AtomicU32, Ordering};
+
+const PENDING: u32 = 0;
+const WAITING: u32 = 1;
+const TAKING: u32 = 2;
+const DONE: u32 = 3;
+const DETACHED: u32 = 4;
+
+/// What a goroutine that has written its result must do.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// Nothing: the handle will find the result.
+    Leave,
+    /// Take the waiter out, `publish`, wake the waiter.
+    TakeWaiter,
+    /// Nobody will ask: free the packet.
+    Free,
+}
+
+/// Whether the handle must sleep.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Registered: sleep until woken.
+    Sleep,
+    /// The result is there.
+    Done,
+}
+
+/// What a handle that goes away must do.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detach {
+    /// The goroutine frees the packet.
+    Leave,
+    /// Free the packet.
+    Free,
+    /// The goroutine is taking the waiter out this very moment: try again.
+    Again,
+}
+
+/// See the top of this file.
+#[derive(Debug)]
+pub(crate) struct PacketState(AtomicU32);
+
+impl PacketState {
+    pub(crate) fn new() -> PacketState {
+        PacketState(AtomicU32::new(PENDING))
+    }
+
+    /// The goroutine has written its result.
+    pub(crate) fn finish(&self) -> Finish {
+        let step = |word| match word {
+            PENDING => Some(DONE),
+            WAITING => Some(TAKING),
+            _ => None,
+        };
+        // AcqRel: publishes the result, takes over the waiter or the whole packet.
+        match self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, step)
+        {
+            Ok(PENDING) => Finish::Leave,
+            Ok(_) => Finish::TakeWaiter,
+            Err(word) => {
+                assert_eq!(word, DETACHED, "a packet is finished twice");
+                Finish::Free
+            }
+        }
+    }
+
+    /// Ends `Taking`. The caller does not touch the packet again.
+    pub(crate) fn publish(&self) {
+        // Release: the waiter's slot is empty and the result written; pairs with `is_done`.
+        self.0.store(DONE, Ordering::Release);
+    }
+
+    /// Registers the waiter that the handle has put into the slot.
+    pub(crate) fn wait(&self) -> Wait {
+        // Release publishes the slot; Acquire on failure takes over the result.
+        match self
+            .0
+            .compare_exchange(PENDING, WAITING, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => Wait::Sleep,
+            Err(_) => Wait::Done,
+        }
+    }
+
+    /// Whether the result is there.
+    pub(crate) fn is_done(&self) -> bool {
+        // Acquire pairs with the Release in `finish` and `publish`.
+        self.0.load(Ordering::Acquire) == DONE
+    }
+
+    /// The handle goes away.
+    pub(crate) fn detach(&self) -> Detach {
+        let step = |word| (word == PENDING || word == WAITING).then_some(DETACHED);
+        // AcqRel: hands the packet over, or takes it over.
+        match self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, step)
+        {
+            Ok(_) => Detach::Leave,
+            Err(DONE) => Detach::Free,
+            Err(_) => Detach::Again,
+        }
+    }
+
+    /// `finish` that decides on a stale look: the bug that the model must find.
+    #[cfg(all(test, gopark_loom))]
+    pub(crate) fn finish_seeded(&self) -> Finish {
+        let seen = self.0.load(Ordering::Acquire);
+        self.0.store(DONE, Ordering::Release);
+        match seen {
+            PENDING => Finish::Leave,
+            WAITING => Finish::TakeWaiter,
+            _ => Finish::Free,
+        }
+    }
+}
+
+#[cfg(all(test, gopark_loom))]
+#[path = "tests/loom_packet.rs"]
+mod loom_packet;

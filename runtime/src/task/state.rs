@@ -1,0 +1,312 @@
+//! The life-cycle word of a goroutine.
+//!
+//! ```text
+//!   63                          8    5      4      3     2..0
+//!  +-----------------------------+-------+------+-------+-------+
+//!  |             id              | TOKEN | STOP | BY_TOKEN | phase |
+//!  +-----------------------------+-------+------+-------+-------+
+//! ```
+//!
+//! This file owns the word: no other file names a bit or an ordering. Each method is one
+//! transition. It returns what the caller has to do next, because doing it here would need the
+//! scheduler, and then no model checker could run this file.
+//!
+//! # Who owns the stack
+//!
+//! | phase      | owner of the stack                        | who may leave it | to         |
+//! |------------|-------------------------------------------|------------------|------------|
+//! | `Free`     | the cache that holds the stack            | a spawn          | `Owned`    |
+//! | `Owned`    | the machine that runs it, or its queue    | that machine     | `Parking`, `Parked`, `Free` |
+//! | `Parking`  | the parker, who may not have saved it yet | the parker       | `Parked`   |
+//! |            |                                           | one waker        | `Notified` |
+//! | `Parked`   | nobody: registers at rest                 | one waker        | `Owned`    |
+//! | `Notified` | the parker                                | the parker       | `Owned`    |
+//!
+//! Running and queued are one phase: whoever holds the entry of a queue owns the goroutine as much
+//! as the machine that runs it, and telling them apart here would cost a locked instruction at
+//! every dispatch.
+//!
+//! # Two ways to park
+//!
+//! *With a commit* (`raw::park`): 1. `begin_park`; 2. publish the waiter; 3. switch away; 4.
+//! `commit_park`. A waker between 1 and 4 leaves a note, and step 4 finds it.
+//! *By token* (`park`): 1. switch away; 2. `park_by_token`, which finds a token that came in time.
+//! Nothing is published, so one locked instruction is enough.
+//!
+//! # Invariants
+//!
+//! 1. A goroutine in a queue has its registers saved.
+//! 2. Of all wakers of one park exactly one gets [`Wake::Enqueue`], or the parker resumes it.
+//! 3. A waker with another id changes nothing.
+//!
+//! # Memory ordering
+//!
+//! Every race is decided on this one word. The parks are Release (they publish the saved
+//! registers), wakes AcqRel (they take them over and publish what the waker wrote before).
+//!
+//! Modelled in `tests/loom_state.rs`, each with a seeded bug: `ready_during_commit`,
+//! `unpark_during_park_by_token`, `two_wakers_one_winner`.
+
+use std::fmt;
+
+use crate::shim::{AtomicU64, Ordering};
+
+const PHASE: u64 = 0b111;
+/// Parked by token: `unpark` may end this park.
+const BY_TOKEN: u64 = 1 << 3;
+/// Somebody asked the goroutine to end; seen at its next park. Never cleared.
+const STOP: u64 = 1 << 4;
+/// An `unpark` came while nobody was parked by token.
+const TOKEN: u64 = 1 << 5;
+const ID_SHIFT: u32 = 8;
+
+const FREE: u64 = 0;
+const OWNED: u64 = 1;
+const PARKING: u64 = 2;
+const PARKED: u64 = 3;
+const NOTIFIED: u64 = 4;
+
+const _: () = assert!(PHASE & (BY_TOKEN | STOP | TOKEN) == 0, "fields overlap");
+const _: () = assert!(
+    NOTIFIED <= PHASE && TOKEN < 1 << ID_SHIFT,
+    "a field is too small"
+);
+
+/// What the parker must do after a commit.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// The goroutine is at rest: look for other work.
+    Parked,
+    /// A waker was faster: the goroutine is owned by the caller again and must run on.
+    ResumeNow,
+}
+
+/// What a waker must do.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// The caller owns the goroutine now and must put it on a queue.
+    Enqueue,
+    /// A note was left, or there was nothing to do.
+    Done,
+    /// That goroutine has ended.
+    Gone,
+}
+
+/// See the top of this file.
+pub(crate) struct State(AtomicU64);
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.0.load(Ordering::Relaxed);
+        let phase = [
+            "Free", "Owned", "Parking", "Parked", "Notified", "?", "?", "?",
+        ];
+        write!(f, "{}#{}", phase[(word & PHASE) as usize], word >> ID_SHIFT)?;
+        for (bit, name) in [(BY_TOKEN, "by token"), (STOP, "stop"), (TOKEN, "token")] {
+            if word & bit != 0 {
+                write!(f, "+{name}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// `Free` to `Owned`, by whoever creates goroutine `id`.
+    #[inline]
+    pub(crate) fn start(&self, id: u64) {
+        // Relaxed: the queue that the goroutine enters publishes it.
+        self.0.store(id << ID_SHIFT | OWNED, Ordering::Relaxed);
+    }
+
+    /// A goroutine that its creator owns.
+    #[cfg(all(test, gopark_loom))]
+    pub(crate) fn new(id: u64) -> State {
+        State(AtomicU64::new(id << ID_SHIFT | OWNED))
+    }
+
+    /// The id of the goroutine; 0 when there is none.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.0.load(Ordering::Relaxed) >> ID_SHIFT
+    }
+
+    /// Whether the goroutine should end at its next park.
+    #[inline]
+    pub(crate) fn stop_requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & STOP != 0
+    }
+
+    /// The goroutine's last transition: its stack may be used for another.
+    #[inline]
+    pub(crate) fn end(&self) {
+        // A store: late handles may set a token at the same time, which is lost on purpose.
+        // Release: what the goroutine did is over; pairs with the Acquire of failing wakers.
+        self.0.store(FREE, Ordering::Release);
+    }
+
+    /// `Owned` to `Parking`: from here on the goroutine may be published.
+    #[inline]
+    pub(crate) fn begin_park(&self) {
+        // Relaxed: publishing is the business of the list that the waiter enters.
+        let before = self.0.fetch_add(PARKING - OWNED, Ordering::Relaxed);
+        assert_eq!(
+            before & PHASE,
+            OWNED,
+            "begin_park in phase {}",
+            before & PHASE
+        );
+    }
+
+    /// Back to `Owned` without a park.
+    pub(crate) fn abort_park(&self) {
+        let back = |word| Some(word & !PHASE | OWNED);
+        // Acquire: takes what a waker wrote who came after all.
+        let before = self
+            .0
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, back);
+        debug_assert!(matches!(before, Ok(word) if [PARKING, NOTIFIED].contains(&(word & PHASE))));
+    }
+
+    /// `Parking` to `Parked`, or takes the note that a waker left.
+    ///
+    /// Called when the registers are saved.
+    #[inline]
+    pub(crate) fn commit_park(&self) -> Commit {
+        let step = |word: u64| match word & PHASE {
+            PARKING => Some(word & !PHASE | PARKED),
+            NOTIFIED => Some(word & !PHASE | OWNED),
+            _ => None,
+        };
+        // AcqRel: publishes the saved registers, takes over what the waker wrote.
+        match self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, step)
+        {
+            Ok(before) if before & PHASE == PARKING => Commit::Parked,
+            Ok(_) => Commit::ResumeNow,
+            Err(word) => panic!("commit_park in phase {}", word & PHASE),
+        }
+    }
+
+    /// `Owned` to `Parked` until an `unpark`, or takes the token of an earlier one.
+    ///
+    /// Called when the registers are saved.
+    #[inline]
+    pub(crate) fn park_by_token(&self) -> Commit {
+        let step = |word: u64| {
+            debug_assert_eq!(word & PHASE, OWNED);
+            Some(match word & (TOKEN | STOP) {
+                0 => word & !PHASE | PARKED | BY_TOKEN,
+                _ => word & !TOKEN,
+            })
+        };
+        // AcqRel: publishes the saved registers, takes over what the unparker wrote.
+        let before = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, step);
+        match before.unwrap_or_default() & (TOKEN | STOP) {
+            0 => Commit::Parked,
+            _ => Commit::ResumeNow,
+        }
+    }
+
+    /// Takes the token if there is one.
+    #[inline]
+    pub(crate) fn take_token(&self) -> bool {
+        if self.0.load(Ordering::Relaxed) & TOKEN == 0 {
+            return false;
+        }
+        // Acquire: pairs with the Release of the `unpark` that left it.
+        self.0.fetch_and(!TOKEN, Ordering::Acquire) & TOKEN != 0
+    }
+
+    /// Ends a park with commit of goroutine `id`.
+    #[inline]
+    pub(crate) fn ready(&self, id: u64) -> Wake {
+        self.wake(id, |word| match word & PHASE {
+            PARKED if word & BY_TOKEN == 0 => (word & !PHASE | OWNED, Wake::Enqueue),
+            PARKING => (word & !PHASE | NOTIFIED, Wake::Done),
+            _ => (word, Wake::Done),
+        })
+    }
+
+    /// Ends a park by token of goroutine `id`, or leaves the token for the next.
+    #[inline]
+    pub(crate) fn unpark(&self, id: u64) -> Wake {
+        self.wake(id, |word| match word & (PHASE | BY_TOKEN) {
+            by if by == PARKED | BY_TOKEN => (word & !(PHASE | BY_TOKEN) | OWNED, Wake::Enqueue),
+            _ => (word | TOKEN, Wake::Done),
+        })
+    }
+
+    /// Asks goroutine `id` to end, and ends whatever park it is in.
+    pub(crate) fn stop(&self, id: u64) -> Wake {
+        self.wake(id, |word| match word & PHASE {
+            PARKED => (word & !(PHASE | BY_TOKEN) | OWNED | STOP, Wake::Enqueue),
+            PARKING => (word & !PHASE | NOTIFIED | STOP, Wake::Done),
+            _ => (word | STOP, Wake::Done),
+        })
+    }
+
+    #[inline]
+    fn wake(&self, id: u64, step: impl Fn(u64) -> (u64, Wake)) -> Wake {
+        // Acquire on failure and here: `Gone` happens after the goroutine's end.
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            if word >> ID_SHIFT != id || word & PHASE == FREE {
+                return Wake::Gone;
+            }
+            let (new, wake) = step(word);
+            // AcqRel: publishes what the waker wrote, takes over the saved registers.
+            match self
+                .0
+                .compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return wake,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// `commit_park` as a load and a store: the bug that the model must find.
+    #[cfg(all(test, gopark_loom))]
+    pub(crate) fn commit_park_seeded(&self) -> Commit {
+        let word = self.0.load(Ordering::Acquire);
+        if word & PHASE == NOTIFIED {
+            self.0.store(word & !PHASE | OWNED, Ordering::Release);
+            return Commit::ResumeNow;
+        }
+        self.0.store(word & !PHASE | PARKED, Ordering::Release);
+        Commit::Parked
+    }
+
+    /// `park_by_token` that looks for the token first: the bug that the model must find.
+    #[cfg(all(test, gopark_loom))]
+    pub(crate) fn park_by_token_seeded(&self) -> Commit {
+        if self.take_token() {
+            return Commit::ResumeNow;
+        }
+        let word = self.0.load(Ordering::Acquire) & !TOKEN;
+        self.0
+            .store(word & !PHASE | PARKED | BY_TOKEN, Ordering::Release);
+        Commit::Parked
+    }
+
+    /// `ready` as a load and a store: the bug that the model must find.
+    #[cfg(all(test, gopark_loom))]
+    pub(crate) fn ready_seeded(&self, _id: u64) -> Wake {
+        let word = self.0.load(Ordering::Acquire);
+        if word & PHASE == PARKED {
+            self.0.store(word & !PHASE | OWNED, Ordering::Release);
+            return Wake::Enqueue;
+        }
+        Wake::Done
+    }
+}
+
+#[cfg(all(test, gopark_loom))]
+#[path = "tests/loom_state.rs"]
+mod loom_state;

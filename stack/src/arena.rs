@@ -1,0 +1,350 @@
+#![expect(
+    unsafe_code,
+    reason = "hands out and takes back slots of the reservation"
+)]
+//! The arena: every slot, its record, and the ways a slot is taken and given back.
+//!
+//! One arena serves the process. A slot is *carved* once (its first window is made), then moves
+//! between goroutines, caches and the depot of its class for ever. What must be known of a slot
+//! beside its memory stands in a record outside it, so that all pages of a free stack can be given
+//! back, and so that the fault handler reads nothing of a stack.
+//!
+//! # Invariants
+//!
+//! 1. A carved slot is owned by one `Stack`, or is in one cache, or in the depot of its class.
+//! 2. `window` of a carved slot is the number of accessible bytes below its top; only the owner of
+//!    the slot changes it, or the fault handler of the thread that runs on it.
+//! 3. A slot whose number is below `carved` has, or is about to have, a window; others have none.
+
+use std::io;
+use std::sync::{Mutex, OnceLock, PoisonError, atomic};
+
+use crate::depot::{Depot, Links};
+use crate::guard::{self, GuardKind};
+use crate::layout::{Class, Geometry, Slot, page_bytes};
+use crate::map::{self, Map};
+use crate::shim::{AtomicU32, AtomicU64, Ordering};
+use crate::{fault, switch};
+
+/// Windows up to this size stay as they are when a stack is cached for reuse.
+pub(crate) const KEEP_WINDOW_BYTES_MAX: usize = 1 << 20;
+/// Fallback guards: share of `vm.max_map_count` that stacks may use, in per cent.
+const MAP_SHARE_PERCENT: u32 = 45;
+
+/// What is known of a slot, outside it.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Record {
+    /// Next slot of the same chain, plus one.
+    pub(crate) link: AtomicU32,
+    /// Next chain of the depot, plus one.
+    chain: AtomicU32,
+    /// Window in units of 4 KiB, and [`CLEAN`]. Zero: never carved.
+    window: AtomicU32,
+    /// Times that the fault handler lowered the window.
+    growths: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Record>() == crate::layout::RECORD_BYTES);
+
+/// All pages of the (free) slot have been given back.
+const CLEAN: u32 = 1 << 31;
+const WINDOW_UNIT: usize = 4096;
+
+/// All stacks of the process.
+#[derive(Debug)]
+pub(crate) struct Arena {
+    pub(crate) geometry: Geometry,
+    pub(crate) kind: GuardKind,
+    pub(crate) reserved_bytes: usize,
+    records: &'static [Record],
+    carved: [AtomicU32; 3],
+    /// Free slots in the depots, by class.
+    stored: [AtomicU32; 3],
+    depots: [Depot; 3],
+    /// Carved slots over all classes that the back-end allows.
+    carved_max: u32,
+    growths: AtomicU64,
+    /// Held while chains are out of a depot for trimming, and before giving up on a full arena.
+    trimming: Mutex<()>,
+    map: Map,
+}
+
+impl Links for &'static [Record] {
+    fn chain(&self, index: u32) -> &AtomicU32 {
+        &self[index as usize].chain
+    }
+}
+
+static ARENA: OnceLock<Arena> = OnceLock::new();
+
+impl Arena {
+    /// The arena, made by the first call.
+    ///
+    /// # Errors
+    /// What [`map::reserve`] and [`fault::install`] say; the next call tries again.
+    pub(crate) fn get_or_make() -> io::Result<&'static Arena> {
+        static MAKING: Mutex<()> = Mutex::new(());
+        if let Some(arena) = ARENA.get() {
+            return Ok(arena);
+        }
+        let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(arena) = ARENA.get() {
+            return Ok(arena);
+        }
+        switch::check_shadow_stack()?;
+        let arena = Arena::make(map::reserve()?)?;
+        fault::install()?;
+        Ok(ARENA.get_or_init(|| arena))
+    }
+
+    /// The arena, if there is one. Async-signal-safe.
+    #[inline]
+    pub(crate) fn get() -> Option<&'static Arena> {
+        ARENA.get()
+    }
+
+    fn make(map: Map) -> io::Result<Arena> {
+        let carved_max = match map.kind {
+            GuardKind::Markers => u32::MAX,
+            GuardKind::Protect => max_map_count() / 200 * MAP_SHARE_PERCENT,
+        };
+        let geometry = Geometry::plan(map.base, map.len, carved_max);
+        let records = geometry.records() as *const Record;
+        let total = geometry.total() as usize;
+        if map.kind == GuardKind::Protect {
+            let start = geometry.records() / page_bytes() * page_bytes();
+            let end = geometry.records() + total * size_of::<Record>();
+            // SAFETY: the records' part of the arena, which `plan` made room for.
+            unsafe { map::commit(start, end - start) }?;
+        }
+        // SAFETY: zeroed memory of the reservation, never unmapped, used through these records
+        // only; zero is a valid record, and every field is atomic.
+        let records = unsafe { std::slice::from_raw_parts(records, total) };
+        Ok(Arena {
+            geometry,
+            kind: map.kind,
+            reserved_bytes: map.len,
+            records,
+            carved: [const { AtomicU32::new(0) }; 3],
+            stored: [const { AtomicU32::new(0) }; 3],
+            depots: [Depot::new(), Depot::new(), Depot::new()],
+            carved_max,
+            growths: AtomicU64::new(0),
+            trimming: Mutex::new(()),
+            map,
+        })
+    }
+
+    /// Bytes of a slot's window, from its top. `None`: it has none yet.
+    pub(crate) fn window(&self, slot: Slot) -> Option<usize> {
+        // Acquire pairs with the Release in `set_window`.
+        let word = self.record(slot.index).window.load(Ordering::Acquire) & !CLEAN;
+        (word != 0).then_some(word as usize * WINDOW_UNIT)
+    }
+
+    /// Notes a window of a slot that the caller owns or runs on.
+    pub(crate) fn set_window(&self, slot: Slot, bytes: usize) {
+        let word = (bytes / WINDOW_UNIT) as u32;
+        // Release: the pages were made accessible before; pairs with `window`.
+        self.record(slot.index)
+            .window
+            .store(word, Ordering::Release);
+    }
+
+    /// Counts a growth. Async-signal-safe.
+    pub(crate) fn count_growth(&self, slot: Slot) {
+        self.record(slot.index)
+            .growths
+            .fetch_add(1, Ordering::Relaxed);
+        self.growths.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn growths_of(&self, slot: Slot) -> u32 {
+        self.record(slot.index).growths.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn record(&self, index: u32) -> &Record {
+        &self.records[index as usize]
+    }
+
+    /// Takes a chain of free slots, or carves one slot: the number of the first.
+    ///
+    /// # Errors
+    /// `OutOfMemory`, saying what is exhausted; or the kernel's refusal of a guard.
+    pub(crate) fn take(&self, class: Class, window: usize) -> io::Result<Option<u32>> {
+        if let Some(first) = self.pop_chain(class) {
+            return Ok(Some(first));
+        }
+        if let Some(slot) = self.carve(class)? {
+            let bytes = class.first_window(window, page_bytes());
+            // SAFETY: the slot is fresh and ours.
+            unsafe { self.kind.open_slot(self.geometry.top(slot), bytes) }?;
+            self.set_window(slot, bytes);
+            self.record(slot.index).link.store(0, Ordering::Relaxed);
+            return Ok(Some(slot.index));
+        }
+        // A chain may be out for trimming: wait for it before giving up.
+        let _trimming = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.pop_chain(class))
+    }
+
+    fn pop_chain(&self, class: Class) -> Option<u32> {
+        let first = self.depots[class as usize].pop(&self.records)?;
+        let n = self.chain_iter(first).count() as u32;
+        self.stored[class as usize].fetch_sub(n, Ordering::Relaxed);
+        Some(first)
+    }
+
+    /// Gives a chain, linked through its records, to the depot.
+    pub(crate) fn give_chain(&self, class: Class, first: u32) {
+        let n = self.chain_iter(first).count() as u32;
+        self.stored[class as usize].fetch_add(n, Ordering::Relaxed);
+        self.depots[class as usize].push(&self.records, first);
+    }
+
+    /// The slots of a chain that the caller owns.
+    pub(crate) fn chain_iter(&self, first: u32) -> impl Iterator<Item = u32> + '_ {
+        let next = |index: &u32| {
+            self.record(*index)
+                .link
+                .load(Ordering::Relaxed)
+                .checked_sub(1)
+        };
+        std::iter::successors(Some(first), next)
+    }
+
+    fn carve(&self, class: Class) -> io::Result<Option<Slot>> {
+        let count = self.geometry.count(class);
+        let word = &self.carved[class as usize];
+        let bump = |n: u32| (n < count).then_some(n + 1);
+        // Relaxed: the number alone is handed out.
+        let Ok(nth) = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, bump) else {
+            return Ok(None);
+        };
+        let all: u32 = self.carved.iter().map(|n| n.load(Ordering::Relaxed)).sum();
+        if all > self.carved_max {
+            word.fetch_sub(1, Ordering::Relaxed);
+            return Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
+                format!(
+                    "{} stacks with mprotect guards are the most that vm.max_map_count={} allows; \
+                     raise that sysctl, or use a kernel with MADV_GUARD_INSTALL (6.13)",
+                    self.carved_max,
+                    max_map_count()
+                ),
+            ));
+        }
+        Ok(Some(Slot {
+            index: self.geometry.first(class) + nth,
+            class,
+        }))
+    }
+
+    /// Brings a slot that leaves the depot to at least `window` bytes.
+    pub(crate) fn prepare(&self, slot: Slot, window: usize) -> io::Result<()> {
+        let have = self.window(slot).expect("a free slot has a window");
+        let want = slot.class.first_window(window, page_bytes());
+        if have < want {
+            // SAFETY: the caller owns the slot.
+            unsafe { self.kind.grow(self.geometry.top(slot), have, want) }?;
+        }
+        self.set_window(slot, have.max(want));
+        Ok(())
+    }
+
+    /// Gives the grown part of a free slot back, down to a window of `window` bytes.
+    pub(crate) fn shrink(&self, slot: Slot, window: usize) {
+        let have = self.window(slot).expect("a used slot has a window");
+        let want = slot.class.first_window(window, page_bytes());
+        if have > want {
+            // SAFETY: the slot is free: nothing lives in it.
+            let shrunk = unsafe { self.kind.shrink(self.geometry.top(slot), have, want) };
+            if shrunk.is_ok() {
+                self.set_window(slot, want);
+            }
+        }
+    }
+
+    /// Gives back the pages of up to `chains_max` chains of each depot: bytes asked back.
+    pub(crate) fn trim(&self, chains_max: usize, window: usize) -> usize {
+        let _trimming = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = 0;
+        for class in Class::ALL {
+            let mut out = Vec::new();
+            while out.len() < chains_max {
+                let Some(first) = self.depots[class as usize].pop(&self.records) else {
+                    break;
+                };
+                out.push(first);
+            }
+            for &first in out.iter().rev() {
+                for index in self.chain_iter(first) {
+                    bytes += self.trim_slot(Slot { index, class }, window);
+                }
+                self.depots[class as usize].push(&self.records, first);
+            }
+        }
+        bytes
+    }
+
+    fn trim_slot(&self, slot: Slot, window: usize) -> usize {
+        let word = &self.record(slot.index).window;
+        if word.load(Ordering::Relaxed) & CLEAN != 0 {
+            return 0;
+        }
+        self.shrink(slot, window);
+        let bytes = self.window(slot).unwrap_or(0);
+        // SAFETY: the slot is free: nothing lives in its window.
+        let dropped = unsafe { guard::drop_pages(self.geometry.top(slot) - bytes, bytes) };
+        if dropped.is_err() {
+            return 0;
+        }
+        word.fetch_or(CLEAN, Ordering::Relaxed);
+        bytes
+    }
+
+    /// Lowest address of the reservation.
+    pub(crate) fn map_base(&self) -> usize {
+        self.map.base
+    }
+
+    /// Slots of a class that were ever carved.
+    pub(crate) fn carved_count(&self, class: Class) -> u32 {
+        self.carved[class as usize]
+            .load(Ordering::Relaxed)
+            .min(self.geometry.count(class))
+    }
+
+    /// Slots ever carved; free slots in depots; growths.
+    pub(crate) fn counts(&self) -> (usize, usize, u64) {
+        let sum = |words: &[AtomicU32; 3]| {
+            words
+                .iter()
+                .map(|n| n.load(Ordering::Relaxed) as usize)
+                .sum::<usize>()
+        };
+        (
+            sum(&self.carved),
+            sum(&self.stored),
+            self.growths.load(Ordering::Relaxed),
+        )
+    }
+}
+
+fn max_map_count() -> u32 {
+    static COUNT: atomic::AtomicU32 = atomic::AtomicU32::new(0);
+    // Relaxed: a cached number, the same for everybody.
+    match COUNT.load(atomic::Ordering::Relaxed) {
+        0 => {
+            let text = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+            let count = text
+                .ok()
+                .and_then(|t| t.trim().parse().ok())
+                .unwrap_or(65530);
+            COUNT.store(count, atomic::Ordering::Relaxed);
+            count
+        }
+        count => count,
+    }
+}

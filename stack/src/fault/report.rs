@@ -1,0 +1,89 @@
+#![expect(
+    unsafe_code,
+    reason = "writes with write(2) from a signal handler, then aborts"
+)]
+//! Last words from inside a signal handler.
+//!
+//! Everything here is async-signal-safe: a line is put together in an array on the alternate stack
+//! and written with one `write(2)`. Formatting integers and strings with `core::fmt` allocates
+//! nothing. Do not print, lock or allocate here, however tempting.
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::layout::Class;
+
+/// Puts the name of a stack's user into the report: who it is, then, after the limit, whence.
+///
+/// Called in a signal handler with the stack's header: it may only read the header and write to
+/// the line.
+pub type Describe = fn(header: NonNull<u8>, part: Part, line: &mut Line) -> fmt::Result;
+
+/// Which part of the overflow report is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The subject: `goroutine 7 "name"`.
+    Who,
+    /// What follows the first line, each line ended: where it was spawned.
+    Whence,
+}
+
+/// A line of bounded length; what does not fit is cut.
+#[derive(Debug)]
+pub struct Line {
+    bytes: [u8; 1024],
+    len: usize,
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes.len() - self.len;
+        let n = text.len().min(room);
+        self.bytes[self.len..self.len + n].copy_from_slice(&text.as_bytes()[..n]);
+        self.len += n;
+        Ok(())
+    }
+}
+
+impl Line {
+    pub(crate) fn new() -> Line {
+        Line {
+            bytes: [0; 1024],
+            len: 0,
+        }
+    }
+
+    pub(crate) fn print(&self) {
+        // SAFETY: a plain write from our own array.
+        let _ = unsafe { libc::write(2, self.bytes.as_ptr().cast(), self.len) };
+    }
+}
+
+static DESCRIBE: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Sets who describes the user of a stack in overflow reports.
+pub fn set_describe(describe: Describe) {
+    // Release: pairs with the Acquire in `overflow`; the function needs no other data.
+    DESCRIBE.store(describe as *mut (), Ordering::Release);
+}
+
+/// Reports an overflow of the stack with this header and aborts.
+pub(crate) fn overflow(header: NonNull<u8>, class: Class) -> ! {
+    use fmt::Write as _;
+    let mut line = Line::new();
+    // Acquire: pairs with the Release in `set_describe`.
+    let describe = DESCRIBE.load(Ordering::Acquire);
+    // SAFETY: null or a function of this type, stored by `set_describe`.
+    let describe = unsafe { std::mem::transmute::<*mut (), Option<Describe>>(describe) };
+    let tell = |part, line: &mut Line| describe.map(|f| f(header, part, line));
+    let _ = line.write_str("gopark: ");
+    if tell(Part::Who, &mut line).is_none() {
+        let _ = line.write_str("a coroutine's");
+    }
+    let _ = writeln!(line, " stack exceeds {}-byte limit", class.limit_bytes());
+    let _ = tell(Part::Whence, &mut line);
+    line.print();
+    // SAFETY: abort(3) is async-signal-safe.
+    unsafe { libc::abort() }
+}

@@ -1,0 +1,248 @@
+//! Slot geometry: which address belongs to which stack.
+//!
+//! The arena is one reservation, cut into power-of-two slots of three classes. Class and slot
+//! follow from an address by compare and shift, so that a fault handler and "which goroutine am I"
+//! need no table, lock or thread-local variable. This file is arithmetic only.
+//!
+//! ```text
+//!  base                                                                      base + len
+//!  +-----------------------+-------------------+---------------------+---------+
+//!  | large: 1 GiB slots    | medium: 16 MiB    | dense: 128 KiB      | records |
+//!  +-----------------------+-------------------+---------------------+---------+
+//!
+//!  one slot, low to high addresses:
+//!  +------------+---------------------------+-------+------------------+--------+--------+
+//!  | hard guard |  reserved, never touched  | guard | window, RW       | header | colour |
+//!  +------------+---------------------------+-------+------------------+--------+--------+
+//!  ^ low                                            ^ top - window              ^        ^ top
+//! ```
+//!
+//! The header lies at a distance from the top that depends on the slot's number (its *colour*):
+//! otherwise the headers of all goroutines would share one set of the first-level cache.
+
+use std::io;
+
+/// Bytes of the guard under a window. C code on aarch64 probes only every 64 KiB.
+pub const GUARD_BYTES: usize = 64 << 10;
+/// Bytes at the top of every slot that belong to the user of this crate (the goroutine's `G`).
+pub const HEADER_BYTES: usize = 256;
+/// Default bytes of the first window.
+pub const WINDOW_BYTES_DEFAULT: usize = 256 << 10;
+/// Smallest stack limit that may be asked for.
+pub const LIMIT_BYTES_MIN: usize = 64 << 10;
+/// Largest, and default, stack limit.
+pub const LIMIT_BYTES_MAX: usize = 1 << 30;
+
+const COLOURS: u32 = 16;
+const COLOUR_BYTES: usize = 64;
+/// Bytes that header and colour may take together, at most.
+pub(crate) const TOP_BYTES_MAX: usize = HEADER_BYTES + COLOURS as usize * COLOUR_BYTES;
+/// One bookkeeping record per slot.
+pub(crate) const RECORD_BYTES: usize = 16;
+/// Tops of slots lie on this boundary, so that a first window and its guard share one page table.
+pub(crate) const ALIGN: usize = 2 << 20;
+
+const _: () = assert!(
+    TOP_BYTES_MAX < 2048,
+    "a one-page window must leave room for frames"
+);
+
+/// A size class of stacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Class {
+    /// 1 GiB slots: 8.2 KiB of page tables for each stack in use.
+    Large = 0,
+    /// 16 MiB slots: 4.2 KiB of page tables each.
+    Medium = 1,
+    /// 64 KiB and a guard of 64 KiB: 256 bytes of page tables each. Never grows.
+    Dense = 2,
+}
+
+impl Class {
+    /// All classes, largest first: the order in which a spawn tries them.
+    pub const ALL: [Class; 3] = [Class::Large, Class::Medium, Class::Dense];
+
+    /// The smallest class that holds `limit_bytes`.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming the value and the bounds, outside 64 KiB ..= 1 GiB.
+    pub fn for_limit(limit_bytes: usize) -> io::Result<Class> {
+        if !(LIMIT_BYTES_MIN..=LIMIT_BYTES_MAX).contains(&limit_bytes) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "stack limit of {limit_bytes} bytes is outside \
+                     {LIMIT_BYTES_MIN}..={LIMIT_BYTES_MAX}"
+                ),
+            ));
+        }
+        Ok(match limit_bytes {
+            n if n <= Class::Dense.limit_bytes() => Class::Dense,
+            n if n <= Class::Medium.limit_bytes() => Class::Medium,
+            _ => Class::Large,
+        })
+    }
+
+    /// The limit of this class, as reports name it.
+    pub const fn limit_bytes(self) -> usize {
+        match self {
+            Class::Large => 1 << 30,
+            Class::Medium => 16 << 20,
+            Class::Dense => 64 << 10,
+        }
+    }
+
+    /// Bytes above the hard guard: what header and frames may use.
+    pub const fn usable_bytes(self) -> usize {
+        self.slot_bytes() - GUARD_BYTES
+    }
+
+    /// Bytes from one slot to the next.
+    pub const fn slot_bytes(self) -> usize {
+        1 << self.slot_shift()
+    }
+
+    const fn slot_shift(self) -> u32 {
+        match self {
+            Class::Large => 30,
+            Class::Medium => 24,
+            Class::Dense => 17,
+        }
+    }
+
+    /// The first window of a stack of this class, for a wanted size: whole pages, within the slot.
+    pub(crate) fn first_window(self, wanted_bytes: usize, page_bytes: usize) -> usize {
+        match self {
+            Class::Dense => self.usable_bytes(),
+            _ => wanted_bytes
+                .next_multiple_of(page_bytes)
+                .clamp(page_bytes, self.usable_bytes()),
+        }
+    }
+}
+
+/// The number of a slot, over all classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot {
+    pub(crate) index: u32,
+    pub(crate) class: Class,
+}
+
+/// Where the slots of an arena lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    base: usize,
+    counts: [u32; 3],
+    /// End of each class's area, as an offset from the base.
+    ends: [usize; 3],
+}
+
+impl Geometry {
+    /// Cuts `len` bytes at `base` into classes; at most `slots_max` slots in each.
+    ///
+    /// A large arena gives half to 1 GiB slots (32Ki at most), a quarter to 16 MiB slots (1Mi at
+    /// most) and the rest to dense ones. An arena that has no room for 16 of a class leaves it out.
+    pub(crate) fn plan(base: usize, len: usize, slots_max: u32) -> Geometry {
+        let skew = base.next_multiple_of(ALIGN) - base;
+        let room = len.saturating_sub(skew + ALIGN);
+        let share = |bytes: usize, class: Class, most: u32| {
+            let n = (bytes / class.slot_bytes()).min(most.min(slots_max) as usize) as u32;
+            if n < 16 && class == Class::Large {
+                0
+            } else {
+                n
+            }
+        };
+        let large = share(room / 2, Class::Large, 1 << 15);
+        let left = room - large as usize * Class::Large.slot_bytes();
+        let medium = share(left / 2, Class::Medium, 1 << 20);
+        let left = left - medium as usize * Class::Medium.slot_bytes();
+        let records = (large + medium) as usize * RECORD_BYTES;
+        let each = Class::Dense.slot_bytes() + RECORD_BYTES;
+        let dense = (left.saturating_sub(records) / each).min(slots_max.min(1 << 27) as usize);
+        let counts = [large, medium, dense as u32];
+        let mut ends = [0; 3];
+        let mut end = 0;
+        for class in Class::ALL {
+            end += counts[class as usize] as usize * class.slot_bytes();
+            ends[class as usize] = end;
+        }
+        Geometry {
+            base: base + skew,
+            counts,
+            ends,
+        }
+    }
+
+    /// Slots of a class.
+    pub(crate) fn count(&self, class: Class) -> u32 {
+        self.counts[class as usize]
+    }
+
+    /// Number of the first slot of a class.
+    pub(crate) fn first(&self, class: Class) -> u32 {
+        self.counts[..class as usize].iter().sum()
+    }
+
+    /// Address of the first record.
+    pub(crate) fn records(&self) -> usize {
+        self.base + self.ends[2]
+    }
+
+    /// Slots over all classes.
+    pub(crate) fn total(&self) -> u32 {
+        self.counts.iter().sum()
+    }
+
+    /// The slot that an address lies in.
+    #[inline]
+    pub(crate) fn locate(&self, addr: usize) -> Option<Slot> {
+        let offset = addr.wrapping_sub(self.base);
+        let (class, start, first) = if offset < self.ends[0] {
+            (Class::Large, 0, 0)
+        } else if offset < self.ends[1] {
+            (Class::Medium, self.ends[0], self.counts[0])
+        } else if offset < self.ends[2] {
+            (Class::Dense, self.ends[1], self.counts[0] + self.counts[1])
+        } else {
+            return None;
+        };
+        let index = first + ((offset - start) >> class.slot_shift()) as u32;
+        Some(Slot { index, class })
+    }
+
+    /// Lowest address of a slot.
+    #[inline]
+    pub(crate) fn low(&self, slot: Slot) -> usize {
+        let nth = (slot.index - self.first(slot.class)) as usize;
+        let start = if slot.class == Class::Large {
+            0
+        } else {
+            self.ends[slot.class as usize - 1]
+        };
+        self.base + start + (nth << slot.class.slot_shift())
+    }
+
+    /// One past the highest address of a slot.
+    #[inline]
+    pub(crate) fn top(&self, slot: Slot) -> usize {
+        self.low(slot) + slot.class.slot_bytes()
+    }
+
+    /// Address of a slot's header: frames start right below it.
+    #[inline]
+    pub(crate) fn header(&self, slot: Slot) -> usize {
+        let colour = slot.index.wrapping_mul(0x9E37_79B1) >> 28;
+        self.top(slot) - HEADER_BYTES - colour as usize * COLOUR_BYTES
+    }
+}
+
+/// The page size, read once from the kernel.
+pub(crate) fn page_bytes() -> usize {
+    rustix::param::page_size()
+}
+
+#[cfg(test)]
+#[path = "tests/layout.rs"]
+mod tests;

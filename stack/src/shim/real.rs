@@ -1,0 +1,3 @@
+//! Atomics of a normal build: std's.
+
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

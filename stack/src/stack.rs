@@ -1,0 +1,198 @@
+#![expect(
+    unsafe_code,
+    reason = "gives pages of a stack back; promises corosensei a stack"
+)]
+//! One stack: a slot with an owner.
+//!
+//! A [`Stack`] is the right to run on a slot. It is made by a [`StackCache`](crate::StackCache) and
+//! should go back to one; a `Stack` that is merely dropped goes to the shared depot, which costs a
+//! CAS. [`GrowableStack`] is the same for users of corosensei.
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+
+use corosensei::stack::StackPointer;
+
+use crate::arena::Arena;
+use crate::cache::StackCache;
+use crate::guard;
+use crate::layout::{Class, Slot, WINDOW_BYTES_DEFAULT, page_bytes};
+
+/// Bytes below a stack pointer that a leaf function may use (x86_64's red zone).
+const RED_ZONE_BYTES: usize = 128;
+
+/// An owned stack.
+#[derive(Debug)]
+#[must_use = "a dropped stack takes the slow way back"]
+pub struct Stack {
+    arena: &'static Arena,
+    slot: Slot,
+}
+
+impl Stack {
+    pub(crate) fn own(arena: &'static Arena, slot: Slot) -> Stack {
+        Stack { arena, slot }
+    }
+
+    /// The stack that the header at `header` belongs to.
+    ///
+    /// # Safety
+    /// - `header` came from [`Stack::header`] of a stack that was forgotten;
+    /// - nobody else makes a `Stack` from it.
+    ///
+    /// # Panics
+    /// When `header` is no address of the arena.
+    pub unsafe fn from_header(header: NonNull<u8>) -> Stack {
+        let arena = Arena::get().expect("a header lies in an arena");
+        let slot = arena
+            .geometry
+            .locate(header.as_ptr() as usize)
+            .expect("a header of the arena");
+        Stack { arena, slot }
+    }
+
+    pub(crate) fn into_slot(self) -> Slot {
+        ManuallyDrop::new(self).slot
+    }
+
+    /// [`HEADER_BYTES`](crate::HEADER_BYTES) of memory at the top that belong to the user of the
+    /// stack, 64-byte aligned. The first frame may start right below, at this very address.
+    pub fn header(&self) -> NonNull<u8> {
+        at(self.arena.geometry.header(self.slot))
+    }
+
+    /// Lowest address of the slot; the hard guard lies there.
+    pub fn low(&self) -> NonNull<u8> {
+        at(self.arena.geometry.low(self.slot))
+    }
+
+    /// The class that the stack is of.
+    pub fn class(&self) -> Class {
+        self.slot.class
+    }
+
+    /// Bytes that are accessible now, from the top: doubles as the stack grows.
+    pub fn window_bytes(&self) -> usize {
+        self.arena.window(self.slot).unwrap_or(0)
+    }
+
+    /// Times that this slot's window grew, over all its users.
+    pub fn growths(&self) -> u32 {
+        self.arena.growths_of(self.slot)
+    }
+
+    /// Bytes from the top down to the lowest resident page of the window: what its users touched
+    /// since its pages were last given back, prefaulted pages included.
+    pub fn high_water_bytes(&self) -> usize {
+        let window = self.window_bytes();
+        let top = self.arena.geometry.top(self.slot);
+        let pages = window / page_bytes();
+        let mut resident = vec![0u8; pages];
+        let start = (top - window) as *mut libc::c_void;
+        // SAFETY: the window is mapped, and the vector has a byte for each of its pages.
+        let code = unsafe { libc::mincore(start, window, resident.as_mut_ptr()) };
+        if code != 0 {
+            return window;
+        }
+        let lowest = resident
+            .iter()
+            .position(|byte| byte & 1 == 1)
+            .unwrap_or(pages);
+        (pages - lowest) * page_bytes()
+    }
+
+    /// Gives back the pages below the stack pointer of a suspended user of this stack: the bytes
+    /// that were asked back.
+    ///
+    /// # Safety
+    /// - nothing runs on the stack, and nothing will before this returns;
+    /// - `sp` is the saved stack pointer: what lies more than a red zone below it is dead.
+    pub unsafe fn trim_below(&self, sp: usize) -> usize {
+        let low = self.arena.geometry.top(self.slot) - self.window_bytes();
+        let end = (sp - RED_ZONE_BYTES) / page_bytes() * page_bytes();
+        if end <= low {
+            return 0;
+        }
+        // SAFETY: the caller vouches that the range is dead.
+        match unsafe { guard::drop_pages(low, end - low) } {
+            Ok(()) => end - low,
+            Err(_) => 0,
+        }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.arena.shrink(self.slot, WINDOW_BYTES_DEFAULT);
+        // Relaxed: published by the depot's Release.
+        self.arena
+            .record(self.slot.index)
+            .link
+            .store(0, Ordering::Relaxed);
+        self.arena.give_chain(self.slot.class, self.slot.index);
+    }
+}
+
+/// A stack of the arena for corosensei's coroutines.
+///
+/// It starts at one resident page and grows in place to its limit. The thread that runs on it needs
+/// an alternate signal stack: std's threads have one.
+#[derive(Debug)]
+pub struct GrowableStack(Stack);
+
+impl GrowableStack {
+    /// A stack of at least `limit_bytes` where the arena has one, of a smaller class otherwise.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a limit outside 64 KiB ..= 1 GiB; `OutOfMemory` when no slot is free.
+    pub fn new(limit_bytes: usize) -> io::Result<GrowableStack> {
+        let class = Class::for_limit(limit_bytes)?;
+        let mut cache = StackCache::new(WINDOW_BYTES_DEFAULT)?;
+        cache.take(class).map(GrowableStack)
+    }
+
+    /// The stack itself.
+    pub fn stack(&self) -> &Stack {
+        &self.0
+    }
+}
+
+// SAFETY: base and limit bound memory that this value owns; the hard guard lies at the limit, and
+// more than 4096 bytes are usable above it.
+unsafe impl corosensei::stack::Stack for GrowableStack {
+    fn base(&self) -> StackPointer {
+        StackPointer::new(self.0.header().as_ptr() as usize).expect("not null")
+    }
+
+    fn limit(&self) -> StackPointer {
+        StackPointer::new(self.0.low().as_ptr() as usize).expect("not null")
+    }
+}
+
+fn at(addr: usize) -> NonNull<u8> {
+    NonNull::new(addr as *mut u8).expect("a slot is never at address 0")
+}
+
+/// The header of the stack that `sp` points into. `None` off every stack of the arena.
+#[inline]
+pub fn header_at(sp: usize) -> Option<NonNull<u8>> {
+    let arena = Arena::get()?;
+    let slot = arena.geometry.locate(sp)?;
+    NonNull::new(arena.geometry.header(slot) as *mut u8)
+}
+
+/// Headers of all slots that have ever been used, free ones included (those read as they were
+/// left, or as zeros).
+pub fn headers() -> impl Iterator<Item = NonNull<u8>> {
+    Arena::get().into_iter().flat_map(|arena| {
+        Class::ALL.into_iter().flat_map(move |class| {
+            let first = arena.geometry.first(class);
+            (first..first + arena.carved_count(class))
+                .map(move |index| Slot { index, class })
+                .filter(|slot| arena.window(*slot).is_some())
+                .filter_map(|slot| NonNull::new(arena.geometry.header(slot) as *mut u8))
+        })
+    })
+}

@@ -1,0 +1,164 @@
+#![expect(unsafe_code, reason = "is the context switch")]
+//! The switch on x86_64, System V ABI.
+//!
+//! ```text
+//!  Context                    a prepared stack
+//!  +-----+ 0                  +-------------+ <- top (16-byte aligned)
+//!  | rsp |------------------+ |   padding   |
+//!  | rbp | 0 at the root    | | entry       |
+//!  | rbx | arg, at first    +>+-------------+ <- rsp at the first switch
+//!  | rip | -> 2: or trampoline
+//!  +-----+ 32
+//! ```
+//!
+//! LLVM reserves rbx and rbp, so only these are saved by hand; every other register is declared
+//! clobbered and the compiler spills what is live. The jump is indirect, not a `ret`: a return
+//! would miss in the return predictor, which follows calls and not stacks.
+
+use std::arch::{asm, global_asm};
+
+use super::Entry;
+
+/// The registers of an execution that is not running.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Context {
+    rsp: usize,
+    rbp: usize,
+    rbx: usize,
+    rip: usize,
+}
+
+global_asm!(
+    ".pushsection .text.gopark_switch_root,\"ax\",@progbits",
+    ".balign 16",
+    ".local gopark_switch_root",
+    ".type gopark_switch_root,@function",
+    "gopark_switch_root:",
+    ".cfi_startproc",
+    // The root of every backtrace: there is no caller.
+    ".cfi_undefined rip",
+    ".cfi_def_cfa rsp, 16",
+    // On arrival: rdx = payload, rbx = arg, rbp = 0, [rsp] = entry, rsp 16-byte aligned.
+    "mov rdi, rdx",
+    "mov rsi, rbx",
+    "call [rsp]",
+    // The entry never returns; this keeps its return address inside this function.
+    "ud2",
+    ".cfi_endproc",
+    ".size gopark_switch_root, . - gopark_switch_root",
+    ".globl gopark_switch_root_address",
+    ".popsection",
+    // The address by way of a data word: no relocation in the text that a linker could refuse.
+    ".pushsection .data.rel.ro.gopark_switch_root,\"aw\",@progbits",
+    ".balign 8",
+    ".hidden gopark_switch_root_address",
+    "gopark_switch_root_address: .quad gopark_switch_root",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    static gopark_switch_root_address: usize;
+}
+
+impl Context {
+    /// A context to save into.
+    pub const fn empty() -> Context {
+        Context {
+            rsp: 0,
+            rbp: 0,
+            rbx: 0,
+            rip: 0,
+        }
+    }
+
+    /// Makes the first continuation call `entry(payload, arg)` on the stack `limit..top`.
+    ///
+    /// # Safety
+    /// - `limit..top` is a stack that nobody else uses, with room for the frames of `entry`;
+    /// - it stays until the last continuation of this context.
+    #[inline]
+    pub unsafe fn prepare(&mut self, top: *mut u8, limit: *mut u8, entry: Entry, arg: *mut u8) {
+        debug_assert!(limit < top);
+        let sp = ((top as usize & !15) - 16) as *mut usize;
+        // SAFETY: 16 bytes below the top lie on the stack.
+        unsafe { sp.write(entry as *const () as usize) };
+        // SAFETY: a word of this library, constant after relocation.
+        let root = unsafe { gopark_switch_root_address };
+        *self = Context {
+            rsp: sp as usize,
+            rbp: 0,
+            rbx: arg as usize,
+            rip: root,
+        };
+    }
+
+    /// The saved stack pointer: what lies more than a red zone below it is dead.
+    pub fn stack_pointer(&self) -> usize {
+        self.rsp
+    }
+}
+
+/// Saves the caller into `from`, continues `to` with `payload`, and returns the payload of whoever
+/// continues `from`.
+///
+/// # Safety
+/// - `from` and `to` are valid; `to` was prepared, or saved by a switch, and not continued since;
+/// - the context saved on a thread's own stack is continued on that thread only;
+/// - nobody continues `from` before this switch has saved it, which is before `to` goes on;
+/// - if `from` may be continued on another thread, the calling function is `#[inline(never)]` and
+///   it and its callers keep no address of a thread-local across the call.
+///
+/// # Panics
+/// In debug builds, when the floating-point control words are not what they were at the call.
+#[inline(always)]
+pub unsafe fn switch(from: *mut Context, to: *mut Context, payload: *mut u8) -> *mut u8 {
+    let arrived: *mut u8;
+    #[cfg(debug_assertions)]
+    let control = fp_control();
+    // SAFETY: the caller's promises; all registers but rsp, rbp and rbx, which are saved by hand,
+    // are declared clobbered, and memory too.
+    unsafe {
+        asm!(
+            "lea rax, [rip + 2f]",
+            "mov [rdi], rsp",
+            "mov [rdi + 8], rbp",
+            "mov [rdi + 16], rbx",
+            "mov [rdi + 24], rax",
+            // From here on the old context may be continued by others.
+            "mov rsp, [rsi]",
+            "mov rbp, [rsi + 8]",
+            "mov rbx, [rsi + 16]",
+            "jmp [rsi + 24]",
+            "2:",
+            inlateout("rdi") from => _,
+            inlateout("rsi") to => _,
+            inlateout("rdx") payload => arrived,
+            lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
+    #[cfg(debug_assertions)]
+    assert_eq!(
+        control,
+        fp_control(),
+        "floating-point control words changed across a switch"
+    );
+    arrived
+}
+
+/// The control bits of MXCSR and the x87 control word.
+#[cfg(debug_assertions)]
+fn fp_control() -> (u32, u16) {
+    let mut mxcsr = 0u32;
+    let mut x87 = 0u16;
+    // SAFETY: stores two control words into locals.
+    unsafe {
+        asm!(
+            "stmxcsr [{}]", "fnstcw [{}]",
+            in(reg) &raw mut mxcsr, in(reg) &raw mut x87,
+            options(nostack, preserves_flags),
+        );
+    }
+    (mxcsr & !0x3f, x87)
+}
