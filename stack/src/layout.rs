@@ -134,6 +134,8 @@ pub struct Slot {
 pub(crate) struct Geometry {
     base: usize,
     counts: [u32; 3],
+    /// Number of each class's first slot.
+    firsts: [u32; 3],
     /// End of each class's area, as an offset from the base.
     ends: [usize; 3],
 }
@@ -171,6 +173,7 @@ impl Geometry {
         Geometry {
             base: base + skew,
             counts,
+            firsts: [0, large, large + medium],
             ends,
         }
     }
@@ -181,8 +184,9 @@ impl Geometry {
     }
 
     /// Number of the first slot of a class.
+    #[inline]
     pub(crate) fn first(&self, class: Class) -> u32 {
-        self.counts[..class as usize].iter().sum()
+        self.firsts[class as usize]
     }
 
     /// Address of the first record.
@@ -200,11 +204,11 @@ impl Geometry {
     pub(crate) fn locate(&self, addr: usize) -> Option<Slot> {
         let offset = addr.wrapping_sub(self.base);
         let (class, start, first) = if offset < self.ends[0] {
-            (Class::Large, 0, 0)
+            (Class::Large, 0, self.firsts[0])
         } else if offset < self.ends[1] {
-            (Class::Medium, self.ends[0], self.counts[0])
+            (Class::Medium, self.ends[0], self.firsts[1])
         } else if offset < self.ends[2] {
-            (Class::Dense, self.ends[1], self.counts[0] + self.counts[1])
+            (Class::Dense, self.ends[1], self.firsts[2])
         } else {
             return None;
         };

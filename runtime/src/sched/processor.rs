@@ -25,6 +25,8 @@ pub(crate) struct Processor {
     /// The goroutine that runs next. Its M alone puts one there; thieves may take it out.
     runnext: CachePadded<AtomicPtr<G>>,
     pub(crate) stealer: Stealer<GRef>,
+    /// Whether other Ps exist, whose Ms may take from `runnext`.
+    has_thieves: bool,
     /// Goroutines spawned and ended here; each has one writer, the M that holds the P.
     spawned: AtomicU64,
     ended: AtomicU64,
@@ -48,12 +50,18 @@ unsafe impl Sync for Processor {}
 unsafe impl Send for Processor {}
 
 impl Processor {
-    pub(crate) fn new(index: usize, window: usize, seed: u64) -> io::Result<Processor> {
+    pub(crate) fn new(
+        index: usize,
+        procs: usize,
+        window: usize,
+        seed: u64,
+    ) -> io::Result<Processor> {
         let worker = Worker::new_fifo();
         Ok(Processor {
             index,
             runnext: CachePadded::new(AtomicPtr::new(ptr::null_mut())),
             stealer: worker.stealer(),
+            has_thieves: procs > 1,
             spawned: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             local: UnsafeCell::new(Local {
@@ -99,8 +107,14 @@ impl Processor {
     /// Takes the next goroutine. For the M that holds the P.
     #[inline]
     pub(crate) fn take_next(&self) -> Option<GRef> {
-        if self.runnext.load(Ordering::Relaxed).is_null() {
+        let next = self.runnext.load(Ordering::Relaxed);
+        if next.is_null() {
             return None;
+        }
+        if !self.has_thieves {
+            // Relaxed: this M put it there, and nobody else looks.
+            self.runnext.store(ptr::null_mut(), Ordering::Relaxed);
+            return GRef::from_ptr(next);
         }
         // AcqRel: a thief may be at it.
         GRef::from_ptr(self.runnext.swap(ptr::null_mut(), Ordering::AcqRel))

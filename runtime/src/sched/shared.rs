@@ -75,7 +75,7 @@ impl Outside {
 
 impl Shared {
     pub(crate) fn new(config: Config) -> io::Result<Shared> {
-        let each = |p| Processor::new(p, config.window, config.seed);
+        let each = |p| Processor::new(p, config.procs, config.window, config.seed);
         let procs: Box<[Processor]> = (0..config.procs).map(each).collect::<io::Result<_>>()?;
         Ok(Shared {
             procs,

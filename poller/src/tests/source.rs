@@ -1,0 +1,174 @@
+//! Sources over real sockets and files: stale events, and what cannot be registered.
+#![expect(unsafe_code, reason = "names a descriptor that is not open")]
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::poller::Poller;
+use crate::registry::Key;
+
+const SOON: Duration = Duration::from_millis(20);
+
+/// The keys of the events that are reported until none comes for a while.
+fn drain(poller: &Poller) -> Vec<Key> {
+    let mut keys = Vec::new();
+    let mut events = Vec::new();
+    loop {
+        poller.wait(&mut events, Some(SOON)).unwrap();
+        if events.is_empty() {
+            return keys;
+        }
+        keys.extend(events.iter().map(|(key, _)| *key));
+    }
+}
+
+/// Goal: an event that was in the batch when its source was closed does not reach the source that
+/// got the same slot and the same descriptor.
+#[test]
+fn a_stale_event_after_close_and_reuse_of_the_descriptor_reaches_nobody() {
+    let poller = Poller::new().unwrap();
+    let (old, mut old_peer) = UnixStream::pair().unwrap();
+    let fd = old.as_raw_fd();
+    let old = poller.register(old).unwrap();
+    let old_key = old.key();
+    old_peer.write_all(b"x").unwrap();
+    let mut events = Vec::new();
+    poller.wait(&mut events, None).unwrap();
+    assert_eq!(events[0].0, old_key);
+
+    drop(old);
+    // Other tests open descriptors at the same time: ask for the one that was closed.
+    let (new, _new_peer) = with_descriptor(fd);
+    let new = poller.register(new).unwrap();
+
+    assert!(!poller.is_registered(old_key), "the kept event is stale");
+    assert!(poller.is_registered(new.key()));
+    assert_ne!(new.key(), old_key);
+    assert!(drain(&poller).iter().all(|&key| key == new.key()));
+}
+
+/// A pair whose first end has descriptor `fd`, or another if a parallel test was faster each time.
+fn with_descriptor(fd: RawFd) -> (UnixStream, UnixStream) {
+    let mut kept = Vec::new();
+    for _ in 0..100 {
+        let (here, there) = UnixStream::pair().unwrap();
+        if here.as_raw_fd() == fd {
+            return (here, there);
+        }
+        kept.push((here, there));
+    }
+    kept.pop().unwrap()
+}
+
+/// A source that deregisters another descriptor than it registered.
+struct Fickle {
+    first: UnixStream,
+    second: UnixStream,
+    changed: AtomicBool,
+}
+
+impl AsFd for Fickle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // Relaxed: one thread.
+        match self.changed.load(Ordering::Relaxed) {
+            false => self.first.as_fd(),
+            true => self.second.as_fd(),
+        }
+    }
+}
+
+/// Goal: the system itself reports a stale key. Method: the deregistration misses, and a duplicate
+/// keeps the open file in the queue.
+#[test]
+fn an_event_that_the_system_still_reports_for_a_gone_source_is_dropped() {
+    let poller = Poller::new().unwrap();
+    let (first, mut peer) = UnixStream::pair().unwrap();
+    let (second, _) = UnixStream::pair().unwrap();
+    let duplicate = first.try_clone().unwrap();
+    let fickle = Fickle {
+        first,
+        second,
+        changed: AtomicBool::new(false),
+    };
+    let gone = poller.register(fickle).unwrap();
+    let key = gone.key();
+    assert_eq!(drain(&poller), [key]);
+    // Relaxed: one thread.
+    gone.get_ref().changed.store(true, Ordering::Relaxed);
+    drop(gone);
+
+    peer.write_all(b"x").unwrap();
+    let mut raw = polling::Events::new();
+    poller.queue().wait(&mut raw, Some(SOON)).unwrap();
+    assert_eq!(raw.len(), 1, "the system reports it");
+    assert_eq!(raw.iter().next().unwrap().key, key.to_poll());
+
+    peer.write_all(b"y").unwrap();
+    assert_eq!(drain(&poller), [], "and the poller does not");
+    drop(duplicate);
+}
+
+#[test]
+fn a_closed_descriptor_is_refused_and_costs_no_key() {
+    let poller = Poller::new().unwrap();
+    // SAFETY: "must be open": it is not, which is the point; the number is above every limit on
+    // open files, so nothing else has it, and the system refuses it.
+    let closed = unsafe { BorrowedFd::borrow_raw(RawFd::MAX) };
+    let refused = poller.register(closed).unwrap_err();
+    const EBADF: i32 = 9;
+    assert_eq!(refused.raw_os_error(), Some(EBADF));
+
+    let (stream, _peer) = UnixStream::pair().unwrap();
+    let first = poller.new_key().unwrap();
+    poller.retire(first);
+    assert!(poller.register(stream).is_ok());
+}
+
+#[test]
+fn a_regular_file_is_refused_by_name() {
+    let poller = Poller::new().unwrap();
+    let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+    let fd = file.as_raw_fd();
+    let refused = poller.register(file).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
+    let text = refused.to_string();
+    assert!(text.contains(&format!("descriptor {fd} ")), "{text}");
+    assert!(text.contains("cannot be polled"), "{text}");
+}
+
+#[test]
+fn a_descriptor_is_registered_once() {
+    let poller = Poller::new().unwrap();
+    let (stream, _peer) = UnixStream::pair().unwrap();
+    let source = poller.register(&stream).unwrap();
+    let refused = poller.register(&stream).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+    drop(source);
+    assert!(poller.register(&stream).is_ok(), "dropping deregisters");
+}
+
+#[test]
+fn into_inner_deregisters_and_gives_the_stream_back_open() {
+    let poller = Poller::new().unwrap();
+    let (stream, mut peer) = UnixStream::pair().unwrap();
+    let source = poller.register(stream).unwrap();
+    let key = source.key();
+    let mut stream = source.into_inner().unwrap();
+    assert!(!poller.is_registered(key));
+    peer.write_all(b"x").unwrap();
+    stream.write_all(b"x").unwrap();
+    assert_eq!(drain(&poller), []);
+}
+
+#[test]
+fn a_source_may_outlive_the_last_handle_of_its_poller() {
+    let poller = Poller::new().unwrap();
+    let (stream, _peer) = UnixStream::pair().unwrap();
+    let source = poller.register(stream).unwrap();
+    drop(poller);
+    assert!(source.into_inner().is_ok());
+}

@@ -1,0 +1,142 @@
+//! The steps of `cargo xtask test`.
+
+use std::process::{Command, Stdio};
+
+use crate::msrv;
+
+/// One step: a name for the command line, what it does, and the doing.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) run: fn() -> Result<(), String>,
+}
+
+/// All steps, in the order in which they run.
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        about: "the code is formatted",
+        run: fmt,
+    },
+    Step {
+        name: "clippy",
+        about: "no warning from clippy",
+        run: clippy,
+    },
+    Step {
+        name: "msrv",
+        about: "dependencies allow the stated rust-version",
+        run: msrv::check,
+    },
+    Step {
+        name: "test",
+        about: "all tests, with the kernel's guards",
+        run: test,
+    },
+    Step {
+        name: "mprotect",
+        about: "the tests with mprotect guards",
+        run: mprotect,
+    },
+    Step {
+        name: "portable",
+        about: "the tests on the portable switch",
+        run: portable,
+    },
+    Step {
+        name: "loom",
+        about: "the models, seeded bugs included",
+        run: loom,
+    },
+    Step {
+        name: "doc",
+        about: "the documentation builds without warnings",
+        run: doc,
+    },
+    Step {
+        name: "bench",
+        about: "every benchmark runs once",
+        run: bench,
+    },
+];
+
+const RUNTIME_TESTS: &str = "test -p gopark-stack -p gopark -p gopark-tests";
+
+fn fmt() -> Result<(), String> {
+    call(cargo("fmt --all --check"))
+}
+
+fn clippy() -> Result<(), String> {
+    call(cargo("clippy --workspace --all-targets -- -D warnings"))
+}
+
+fn test() -> Result<(), String> {
+    call(cargo("test --workspace"))
+}
+
+fn mprotect() -> Result<(), String> {
+    let mut command = cargo(RUNTIME_TESTS);
+    command.env("GOPARK_GUARD", "mprotect");
+    call(command)
+}
+
+fn portable() -> Result<(), String> {
+    let mut command = cargo(RUNTIME_TESTS);
+    with_cfg(&mut command, "gopark_portable_switch", "target/portable");
+    call(command)
+}
+
+fn loom() -> Result<(), String> {
+    let mut command = cargo("test --release -p gopark-stack -p gopark --lib loom");
+    with_cfg(&mut command, "gopark_loom", "target/loom");
+    if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
+        command.env("LOOM_MAX_PREEMPTIONS", "3");
+    }
+    call(command)
+}
+
+fn doc() -> Result<(), String> {
+    let mut command = cargo("doc --no-deps --workspace --document-private-items");
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    call(command)
+}
+
+fn bench() -> Result<(), String> {
+    let mut command = cargo("run --release -p gopark-benches -- switch --quick --json -");
+    println!("    {command:?}");
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| e.to_string())?;
+    if !output.status.success() {
+        return Err(output.status.to_string());
+    }
+    let rows: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|e| format!("no JSON: {e}"))?;
+    match rows.as_array().map(Vec::len) {
+        None | Some(0) => Err("the benchmarks gave no rows".to_owned()),
+        Some(_) => Ok(()),
+    }
+}
+
+fn cargo(arguments: &str) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments.split(' '));
+    command
+}
+
+/// Adds a cfg to the flags, with a target folder of its own so that nothing else is rebuilt.
+fn with_cfg(command: &mut Command, cfg: &str, target: &str) {
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    command.env("RUSTFLAGS", format!("{flags} --cfg {cfg}").trim());
+    command.env("CARGO_TARGET_DIR", target);
+}
+
+fn call(mut command: Command) -> Result<(), String> {
+    println!("    {command:?}");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(status.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
