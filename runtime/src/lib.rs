@@ -76,4 +76,11 @@ pub mod goroutine {
 #[cfg(not(gopark_loom))]
 pub mod stack {
     pub use gopark_stack::{GuardKind, Stats, resident_bytes, stats, trim};
+
+    /// Bytes of the calling goroutine's stack that are resident, down to the lowest page: what it
+    /// has touched, with what was prefaulted and what earlier users of the stack left. `None` on a
+    /// plain thread.
+    pub fn high_water() -> Option<usize> {
+        gopark_stack::high_water_at(gopark_stack::switch::stack_pointer())
+    }
 }

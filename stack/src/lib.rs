@@ -55,7 +55,7 @@ pub use crate::{
     guard::GuardKind,
     layout::WINDOW_BYTES_DEFAULT,
     layout::{Class, GUARD_BYTES, HEADER_BYTES, LIMIT_BYTES_MAX, LIMIT_BYTES_MIN, Slot},
-    stack::{GrowableStack, Stack, header_at, headers},
+    stack::{GrowableStack, Stack, header_at, headers, high_water_at},
     stats::{Stats, resident_bytes, stats, trim},
 };
 

@@ -86,21 +86,7 @@ impl Stack {
     /// Bytes from the top down to the lowest resident page of the window: what its users touched
     /// since its pages were last given back, prefaulted pages included.
     pub fn high_water_bytes(&self) -> usize {
-        let window = self.window_bytes();
-        let top = self.arena.geometry.top(self.slot);
-        let pages = window / page_bytes();
-        let mut resident = vec![0u8; pages];
-        let start = (top - window) as *mut libc::c_void;
-        // SAFETY: the window is mapped, and the vector has a byte for each of its pages.
-        let code = unsafe { libc::mincore(start, window, resident.as_mut_ptr()) };
-        if code != 0 {
-            return window;
-        }
-        let lowest = resident
-            .iter()
-            .position(|byte| byte & 1 == 1)
-            .unwrap_or(pages);
-        (pages - lowest) * page_bytes()
+        high_water(self.arena, self.slot)
     }
 
     /// Gives back the pages below the stack pointer of a suspended user of this stack: the bytes
@@ -181,6 +167,32 @@ pub fn header_at(sp: usize) -> Option<NonNull<u8>> {
     let arena = Arena::get()?;
     let slot = arena.geometry.locate(sp)?;
     NonNull::new(arena.geometry.header(slot) as *mut u8)
+}
+
+/// [`Stack::high_water_bytes`] of the stack that `sp` points into.
+pub fn high_water_at(sp: usize) -> Option<usize> {
+    let arena = Arena::get()?;
+    arena
+        .geometry
+        .locate(sp)
+        .map(|slot| high_water(arena, slot))
+}
+
+fn high_water(arena: &Arena, slot: Slot) -> usize {
+    let window = arena.window(slot).unwrap_or(0);
+    let pages = window / page_bytes();
+    let mut resident = vec![0u8; pages];
+    let start = (arena.geometry.top(slot) - window) as *mut libc::c_void;
+    // SAFETY: the window is mapped, and the vector has a byte for each of its pages.
+    let code = unsafe { libc::mincore(start, window, resident.as_mut_ptr()) };
+    if code != 0 {
+        return window;
+    }
+    let lowest = resident
+        .iter()
+        .position(|byte| byte & 1 == 1)
+        .unwrap_or(pages);
+    (pages - lowest) * page_bytes()
 }
 
 /// Headers of all slots that have ever been used, free ones included (those read as they were

@@ -75,6 +75,42 @@ fn a_goroutine_may_park_while_it_unwinds() {
     }
 }
 
+/// A destructor that joins a child while the runtime ends must not be woken before its time.
+#[test]
+fn a_destructor_may_join_while_its_runtime_is_dropped() {
+    struct Joiner(Option<gopark::JoinHandle<()>>);
+    impl Drop for Joiner {
+        fn drop(&mut self) {
+            assert!(self.0.take().unwrap().join().is_err());
+        }
+    }
+    for _ in 0..20 {
+        let runtime = runtime(2);
+        for _ in 0..10 {
+            runtime.spawn(|| {
+                let slow = gopark::spawn(|| {
+                    struct Slow;
+                    impl Drop for Slow {
+                        fn drop(&mut self) {
+                            (0..200).for_each(|_| std::thread::yield_now());
+                        }
+                    }
+                    let _slow = Slow;
+                    gopark::park();
+                });
+                let _joiner = Joiner(Some(slow));
+                loop {
+                    gopark::park();
+                }
+            });
+        }
+        while runtime.num_goroutines() < 20 {
+            std::thread::yield_now();
+        }
+        drop(runtime);
+    }
+}
+
 #[inline(never)]
 fn marked_function_of_a_goroutine() -> String {
     std::hint::black_box(Backtrace::force_capture()).to_string()

@@ -35,6 +35,7 @@ pub(crate) enum Dispatch {
 pub(crate) fn park(g: &G, commit: impl FnOnce(&G) -> Commit) {
     let m = g.machine();
     g.bound.set(m.index + 1);
+    g.state.set_deaf(true);
     // The stack stays in use by this thread: after the commit a waker may queue `g`, but who
     // dequeues it finds `bound` and only gives a P.
     if commit(g) == Commit::Parked {
@@ -45,6 +46,7 @@ pub(crate) fn park(g: &G, commit: impl FnOnce(&G) -> Commit) {
             Given::End => unreachable!("a runtime ends after its goroutines"),
         }
     }
+    g.state.set_deaf(false);
     g.bound.set(0);
 }
 

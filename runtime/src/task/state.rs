@@ -1,10 +1,10 @@
 //! The life-cycle word of a goroutine.
 //!
 //! ```text
-//!   63                          8    5      4      3     2..0
-//!  +-----------------------------+-------+------+-------+-------+
-//!  |             id              | TOKEN | STOP | BY_TOKEN | phase |
-//!  +-----------------------------+-------+------+-------+-------+
+//!   63             8     6      5       4        3       2..0
+//!  +----------------+------+-------+------+----------+-------+
+//!  |       id       | DEAF | TOKEN | STOP | BY_TOKEN | phase |
+//!  +----------------+------+-------+------+----------+-------+
 //! ```
 //!
 //! This file owns the word: no other file names a bit or an ordering. Each method is one
@@ -58,6 +58,9 @@ const BY_TOKEN: u64 = 1 << 3;
 const STOP: u64 = 1 << 4;
 /// An `unpark` came while nobody was parked by token.
 const TOKEN: u64 = 1 << 5;
+/// The goroutine parks while it unwinds: a request to stop does not wake it, because it could not
+/// end its park by unwinding.
+const DEAF: u64 = 1 << 6;
 const ID_SHIFT: u32 = 8;
 
 const FREE: u64 = 0;
@@ -66,9 +69,12 @@ const PARKING: u64 = 2;
 const PARKED: u64 = 3;
 const NOTIFIED: u64 = 4;
 
-const _: () = assert!(PHASE & (BY_TOKEN | STOP | TOKEN) == 0, "fields overlap");
 const _: () = assert!(
-    NOTIFIED <= PHASE && TOKEN < 1 << ID_SHIFT,
+    PHASE & (BY_TOKEN | STOP | TOKEN | DEAF) == 0,
+    "fields overlap"
+);
+const _: () = assert!(
+    NOTIFIED <= PHASE && DEAF < 1 << ID_SHIFT,
     "a field is too small"
 );
 
@@ -94,6 +100,11 @@ pub(crate) enum Wake {
     Gone,
 }
 
+/// Whether a park by token must not happen.
+fn must_run(word: u64) -> bool {
+    word & TOKEN != 0 || word & (STOP | DEAF) == STOP
+}
+
 /// See the top of this file.
 pub(crate) struct State(AtomicU64);
 
@@ -104,7 +115,12 @@ impl fmt::Debug for State {
             "Free", "Owned", "Parking", "Parked", "Notified", "?", "?", "?",
         ];
         write!(f, "{}#{}", phase[(word & PHASE) as usize], word >> ID_SHIFT)?;
-        for (bit, name) in [(BY_TOKEN, "by token"), (STOP, "stop"), (TOKEN, "token")] {
+        for (bit, name) in [
+            (BY_TOKEN, "by token"),
+            (STOP, "stop"),
+            (TOKEN, "token"),
+            (DEAF, "deaf"),
+        ] {
             if word & bit != 0 {
                 write!(f, "+{name}")?;
             }
@@ -198,18 +214,30 @@ impl State {
     pub(crate) fn park_by_token(&self) -> Commit {
         let step = |word: u64| {
             debug_assert_eq!(word & PHASE, OWNED);
-            Some(match word & (TOKEN | STOP) {
-                0 => word & !PHASE | PARKED | BY_TOKEN,
-                _ => word & !TOKEN,
+            Some(if must_run(word) {
+                word & !TOKEN
+            } else {
+                word & !PHASE | PARKED | BY_TOKEN
             })
         };
         // AcqRel: publishes the saved registers, takes over what the unparker wrote.
         let before = self
             .0
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, step);
-        match before.unwrap_or_default() & (TOKEN | STOP) {
-            0 => Commit::Parked,
-            _ => Commit::ResumeNow,
+        if must_run(before.unwrap_or_default()) {
+            Commit::ResumeNow
+        } else {
+            Commit::Parked
+        }
+    }
+
+    /// From now on, or no longer, a request to stop does not wake the goroutine. For its owner.
+    pub(crate) fn set_deaf(&self, deaf: bool) {
+        // Relaxed: orders nothing.
+        if deaf {
+            self.0.fetch_or(DEAF, Ordering::Relaxed);
+        } else {
+            self.0.fetch_and(!DEAF, Ordering::Relaxed);
         }
     }
 
@@ -245,6 +273,7 @@ impl State {
     /// Asks goroutine `id` to end, and ends whatever park it is in.
     pub(crate) fn stop(&self, id: u64) -> Wake {
         self.wake(id, |word| match word & PHASE {
+            _ if word & DEAF != 0 => (word | STOP, Wake::Done),
             PARKED => (word & !(PHASE | BY_TOKEN) | OWNED | STOP, Wake::Enqueue),
             PARKING => (word & !PHASE | NOTIFIED | STOP, Wake::Done),
             _ => (word | STOP, Wake::Done),
