@@ -89,7 +89,7 @@ fn wait(command: &mut Command) -> Result<Output> {
             child.wait()?;
             return Err(format!("child did not end within {} s", CHILD_MAX.as_secs()).into());
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::park_timeout(Duration::from_millis(5));
     }
     Ok(child.wait_with_output()?)
 }

@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "hands out and takes back slots of the reservation"
-)]
 //! The arena: every slot, its record, and the ways a slot is taken and given back.
 //!
 //! One arena serves the process. A slot is *carved* once (its first window is made), then moves
@@ -15,6 +11,11 @@
 //! 2. `window` of a carved slot is the number of accessible bytes below its top; only the owner of
 //!    the slot changes it, or the fault handler of the thread that runs on it.
 //! 3. A slot whose number is below `carved` has, or is about to have, a window; others have none.
+
+#![expect(
+    unsafe_code,
+    reason = "hands out and takes back slots of the reservation"
+)]
 
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError, atomic};

@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "changes the protection of address ranges by system call"
-)]
 //! Closing and opening address ranges: the two guard back-ends.
 //!
 //! *Markers* (`MADV_GUARD_INSTALL`, Linux 6.13 and later) put the guard into the page tables: no
@@ -14,6 +10,11 @@
 //! | open a slot    | install 64 KiB under the window              | make the window RW           |
 //! | grow           | install lower, then remove the old guard     | make the new part RW         |
 //! | shrink         | drop pages, install upper, remove the lower  | drop pages, close the part   |
+
+#![expect(
+    unsafe_code,
+    reason = "changes the protection of address ranges by system call"
+)]
 
 use std::ffi::c_void;
 use std::io;

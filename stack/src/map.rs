@@ -1,9 +1,10 @@
-#![expect(unsafe_code, reason = "maps the arena's address space")]
 //! The one reservation that all stacks come from.
 //!
 //! It is taken once, as large as the kernel gives it, and stays until the process ends: an address
 //! of the arena therefore never belongs to anybody else. Sizes are tried from 64 TiB downwards;
 //! a process with a limit on its address space gives the arena half of that limit at most.
+
+#![expect(unsafe_code, reason = "maps the arena's address space")]
 
 use std::ffi::c_void;
 use std::io;

@@ -1,12 +1,13 @@
+//! One stack: a slot with an owner.
+//!
+//! A [`Stack`] is the right to run on a slot. It is made by a [`StackCache`] and
+//! should go back to one; a `Stack` that is merely dropped goes to the shared depot, which costs a
+//! CAS. [`GrowableStack`] is the same for users of corosensei.
+
 #![expect(
     unsafe_code,
     reason = "gives pages of a stack back; promises corosensei a stack"
 )]
-//! One stack: a slot with an owner.
-//!
-//! A [`Stack`] is the right to run on a slot. It is made by a [`StackCache`](crate::StackCache) and
-//! should go back to one; a `Stack` that is merely dropped goes to the shared depot, which costs a
-//! CAS. [`GrowableStack`] is the same for users of corosensei.
 
 use std::io;
 use std::mem::ManuallyDrop;

@@ -1,5 +1,6 @@
-#![expect(unsafe_code, reason = "crashes on purpose: wild pointers")]
 //! Faults that end the process: each test runs itself again and looks at how the child died.
+
+#![expect(unsafe_code, reason = "crashes on purpose: wild pointers")]
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};

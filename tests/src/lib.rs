@@ -1,8 +1,9 @@
+//! What the tests share: runtimes, a watchdog, deep recursion, the operating system's thread id.
+
 #![expect(
     unsafe_code,
     reason = "starts runtimes; asks the kernel for the thread's id"
 )]
-//! What the tests share: runtimes, a watchdog, deep recursion, the operating system's thread id.
 
 use std::hint::black_box;
 use std::time::Duration;

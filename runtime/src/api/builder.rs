@@ -1,8 +1,9 @@
+//! Settings of a runtime.
+
 #![expect(
     unsafe_code,
     reason = "building a runtime is unsafe: the thread-local contract"
 )]
-//! Settings of a runtime.
 
 use std::io;
 use std::num::NonZero;

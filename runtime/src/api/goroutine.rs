@@ -39,8 +39,8 @@ impl Goroutine {
         self.name.as_deref()
     }
 
-    /// Ends the goroutine's [`park`], or lets its next one return at once. Several calls before
-    /// that count once. Of a goroutine that has ended: does nothing.
+    /// Ends the goroutine's [`park`](fn@crate::park), or lets its next one return at once. Several
+    /// calls before that count once. Of a goroutine that has ended: does nothing.
     pub fn unpark(&self) {
         park::act(self.g, self.g.get().state.unpark(self.id));
     }

@@ -1,6 +1,6 @@
 //! Park and ready, the low level under every blocking operation (Go's `gopark` and `goready`).
 //!
-//! A primitive that wants to block a goroutine calls [`park`] with a closure that puts the
+//! A primitive that wants to block a goroutine calls [`park`](fn@park) with a closure that puts the
 //! [`Waiter`] where a waker will find it. The waker takes it out and calls [`Waiter::ready`].
 
 use crate::sched::park;

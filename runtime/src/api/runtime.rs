@@ -1,8 +1,9 @@
+//! A runtime: its Ps, its threads, and its end.
+
 #![expect(
     unsafe_code,
     reason = "starting a runtime is unsafe: the thread-local contract"
 )]
-//! A runtime: its Ps, its threads, and its end.
 
 use std::fmt::{self, Write as _};
 use std::io;

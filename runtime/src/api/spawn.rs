@@ -1,5 +1,6 @@
-#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
 //! Spawning goroutines.
+
+#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
 
 use std::io;
 use std::panic::Location;

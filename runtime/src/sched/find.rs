@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
 //! Where the next goroutine comes from, in order.
 //!
 //! | step | source                                                                     |
@@ -11,6 +10,8 @@
 //!
 //! Steps 1 to 3 also run on the stack of the goroutine that leaves, which then switches straight to
 //! the next one; the rest belongs to the machine's loop.
+
+#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
 
 use std::time::{Duration, Instant};
 

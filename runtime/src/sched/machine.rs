@@ -1,5 +1,6 @@
-#![expect(unsafe_code, reason = "refers to the P that this M holds")]
 //! M: an OS thread that runs goroutines, and how it sleeps.
+
+#![expect(unsafe_code, reason = "refers to the P that this M holds")]
 
 use std::cell::{Cell, UnsafeCell};
 use std::sync::Arc;

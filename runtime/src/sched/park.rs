@@ -1,9 +1,10 @@
-#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
 //! Parking goroutines and making them ready again.
 //!
 //! The protocol is in `task/state.rs`; this file acts on its verdicts. A goroutine that becomes
 //! ready goes to the P of the waker's machine, as the next to run; if the waker is no goroutine of
 //! the same runtime, to the global queue.
+
+#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
 
 use std::panic::resume_unwind;
 use std::sync::Arc;

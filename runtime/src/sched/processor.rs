@@ -1,8 +1,9 @@
-#![expect(unsafe_code, reason = "gives the M that holds a P its local state")]
 //! P: the right to run one goroutine, and what belongs to it.
 //!
 //! Shared with thieves: `runnext`, the stealer, the counters. Everything else is `Local`, which the
 //! M that holds the P uses without any atomic.
+
+#![expect(unsafe_code, reason = "gives the M that holds a P its local state")]
 
 use std::cell::UnsafeCell;
 use std::io;

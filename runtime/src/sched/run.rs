@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "switches between goroutines and the machine's own stack"
-)]
 //! The loop of a machine, and the switches between goroutines.
 //!
 //! A goroutine that leaves switches straight to the next one when there is one nearby, otherwise to
@@ -9,6 +5,11 @@
 //! saved is an [`After`], done by whoever arrives.
 //!
 //! Every function here that switches is `#[inline(never)]`: it may return on another thread.
+
+#![expect(
+    unsafe_code,
+    reason = "switches between goroutines and the machine's own stack"
+)]
 
 use std::ptr::NonNull;
 use std::sync::Arc;

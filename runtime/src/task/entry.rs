@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "puts closures on new stacks and runs them there"
-)]
 //! The first and the last frame of a goroutine.
 //!
 //! ```text
@@ -12,6 +8,11 @@
 //! ```
 //!
 //! The entry catches every panic: none crosses the root, where backtraces end.
+
+#![expect(
+    unsafe_code,
+    reason = "puts closures on new stacks and runs them there"
+)]
 
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};

@@ -1,8 +1,9 @@
+//! `G`: the header of a goroutine, at the top of its stack.
+
 #![expect(
     unsafe_code,
     reason = "keeps the goroutine's header on the goroutine's own stack"
 )]
-//! `G`: the header of a goroutine, at the top of its stack.
 
 use std::cell::{Cell, UnsafeCell};
 use std::panic::Location;

@@ -1,8 +1,9 @@
+//! The result of a goroutine, apart from its stack, so that the stack is free for reuse at once.
+
 #![expect(
     unsafe_code,
     reason = "shares a result between a goroutine and its handle"
 )]
-//! The result of a goroutine, apart from its stack, so that the stack is free for reuse at once.
 
 use std::any::Any;
 use std::cell::UnsafeCell;

@@ -1,10 +1,11 @@
-#![expect(unsafe_code, reason = "maps a signal stack and gives it to the kernel")]
 //! The alternate signal stack of a thread.
 //!
 //! A handler cannot run on the stack that has just run out. Every thread that runs goroutines
 //! therefore gets a signal stack of its own: 4 signal frames (`AT_MINSIGSTKSZ`, up to 11 KiB each
 //! with AMX state) and 64 KiB, because a chained handler may print a backtrace; with a closed page
 //! below, and touched in advance.
+
+#![expect(unsafe_code, reason = "maps a signal stack and gives it to the kernel")]
 
 use std::ffi::c_void;
 use std::io;

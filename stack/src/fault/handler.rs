@@ -1,10 +1,11 @@
-#![expect(unsafe_code, reason = "is a signal handler")]
 //! The SIGSEGV and SIGBUS handler: grows a stack, reports an overflow, or chains.
 //!
 //! Async-signal-safe by construction: it does arithmetic, reads and writes atomics, and calls
 //! `madvise`, `mprotect` and, on the way out, `write` and `abort`. No allocation, no lock, no
 //! thread-local, no unwinding, no switch. It runs on the thread's alternate stack, with SIGURG
 //! blocked, so that no preemption finds it half-way.
+
+#![expect(unsafe_code, reason = "is a signal handler")]
 
 use std::ffi::{c_int, c_void};
 use std::io;

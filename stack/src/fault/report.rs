@@ -1,12 +1,13 @@
-#![expect(
-    unsafe_code,
-    reason = "writes with write(2) from a signal handler, then aborts"
-)]
 //! Last words from inside a signal handler.
 //!
 //! Everything here is async-signal-safe: a line is put together in an array on the alternate stack
 //! and written with one `write(2)`. Formatting integers and strings with `core::fmt` allocates
 //! nothing. Do not print, lock or allocate here, however tempting.
+
+#![expect(
+    unsafe_code,
+    reason = "writes with write(2) from a signal handler, then aborts"
+)]
 
 use std::fmt;
 use std::ptr::NonNull;

@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "declares the contract of the switch; reads the stack pointer"
-)]
 //! The context switch.
 //!
 //! A [`Context`] holds the registers of an execution that is not running. [`switch`] saves the
@@ -34,6 +30,11 @@
 //! instead: one cache line that the scheduler touches anyway, and the call frame information of the
 //! switching function stays true at every instruction. *`#[naked]` functions* must save all six
 //! callee-saved registers; inline assembly lets the compiler spill just those that are live.
+
+#![expect(
+    unsafe_code,
+    reason = "declares the contract of the switch; reads the stack pointer"
+)]
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("gopark knows the stack pointer of x86_64 and aarch64 only so far");

@@ -1,7 +1,3 @@
-#![expect(
-    unsafe_code,
-    reason = "drives corosensei's coroutines as symmetric contexts"
-)]
 //! The switch for architectures without assembly of ours, over corosensei.
 //!
 //! corosensei is asymmetric: a coroutine suspends to whoever resumed it. So a thread's own context
@@ -11,6 +7,11 @@
 //!
 //! A context whose entry has made its last switch is forgotten, never dropped: dropping a suspended
 //! coroutine would unwind it.
+
+#![expect(
+    unsafe_code,
+    reason = "drives corosensei's coroutines as symmetric contexts"
+)]
 
 use std::mem::ManuallyDrop;
 

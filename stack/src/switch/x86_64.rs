@@ -1,4 +1,3 @@
-#![expect(unsafe_code, reason = "is the context switch")]
 //! The switch on x86_64, System V ABI.
 //!
 //! ```text
@@ -14,6 +13,8 @@
 //! LLVM reserves rbx and rbp, so only these are saved by hand; every other register is declared
 //! clobbered and the compiler spills what is live. The jump is indirect, not a `ret`: a return
 //! would miss in the return predictor, which follows calls and not stacks.
+
+#![expect(unsafe_code, reason = "is the context switch")]
 
 use std::arch::{asm, global_asm};
 

@@ -1,8 +1,9 @@
+//! Real stacks: growth, reuse, trimming, and the pool against a reference model.
+
 #![expect(
     unsafe_code,
     reason = "gives stacks back while coroutines are done with them"
 )]
-//! Real stacks: growth, reuse, trimming, and the pool against a reference model.
 
 use std::collections::HashSet;
 use std::hint::black_box;

@@ -1,5 +1,10 @@
-#![expect(unsafe_code, reason = "switches contexts")]
 //! The switch against its contract, on both back-ends.
+
+#![expect(unsafe_code, reason = "switches contexts")]
+#![expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a switch names fields of one pair"
+)]
 
 use corosensei::stack::Stack as _;
 

@@ -1,9 +1,10 @@
+//! Models of the join packet: no waiter sleeps for ever, no result or packet is lost or freed twice.
+
 #![expect(unsafe_code, reason = "reads cells that the model checker watches")]
 #![expect(
     clippy::undocumented_unsafe_blocks,
     reason = "every access is what the model proves"
 )]
-//! Models of the join packet: no waiter sleeps for ever, no result or packet is lost or freed twice.
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;

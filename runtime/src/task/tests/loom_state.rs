@@ -1,9 +1,10 @@
+//! Models of park and wake: a goroutine is resumed exactly once per wake, whoever comes first.
+
 #![expect(unsafe_code, reason = "reads cells that the model checker watches")]
 #![expect(
     clippy::undocumented_unsafe_blocks,
     reason = "every access is what the model proves"
 )]
-//! Models of park and wake: a goroutine is resumed exactly once per wake, whoever comes first.
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
