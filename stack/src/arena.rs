@@ -29,7 +29,7 @@ use crate::{fault, switch};
 
 /// Windows up to this size stay as they are when a stack is cached for reuse.
 pub(crate) const KEEP_WINDOW_BYTES_MAX: usize = 1 << 20;
-/// Fallback guards: share of `vm.max_map_count` that stacks may use, in per cent.
+/// Fallback guards: stacks per 100 of `vm.max_map_count`; each takes two mappings.
 const MAP_SHARE_PERCENT: u32 = 45;
 
 /// What is known of a slot, outside it.
@@ -108,7 +108,7 @@ impl Arena {
     fn make(map: Map) -> io::Result<Arena> {
         let carved_max = match map.kind {
             GuardKind::Markers => u32::MAX,
-            GuardKind::Protect => max_map_count() / 200 * MAP_SHARE_PERCENT,
+            GuardKind::Protect => max_map_count() / 100 * MAP_SHARE_PERCENT,
         };
         let geometry = Geometry::plan(map.base, map.len, carved_max);
         let records = geometry.records() as *const Record;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::arena::{Arena, KEEP_WINDOW_BYTES_MAX};
-use crate::layout::{Class, Slot};
+use crate::layout::{Class, LIMIT_BYTES_MAX, Slot};
 use crate::stack::Stack;
 
 const CACHED_MAX: usize = 64;
@@ -40,12 +40,12 @@ impl StackCache {
     /// # Errors
     /// `InvalidInput` for a window of 0 or above 1 GiB; what making the arena says.
     pub fn new(window_bytes: usize) -> io::Result<StackCache> {
-        if !(1..=crate::LIMIT_BYTES_MAX).contains(&window_bytes) {
+        if !(1..=LIMIT_BYTES_MAX).contains(&window_bytes) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(
                     "stack window of {window_bytes} bytes is outside 1..={}",
-                    crate::LIMIT_BYTES_MAX
+                    LIMIT_BYTES_MAX
                 ),
             ));
         }

@@ -122,7 +122,7 @@ unsafe fn remove(addr: usize, len: usize) -> io::Result<()> {
     unsafe { advise(addr, len, MADV_GUARD_REMOVE) }
 }
 
-/// `madvise` with advice that no crate names yet; keeps `errno`, because the fault handler calls it.
+/// `madvise` with advice that no crate names yet; keeps `errno`: the fault handler calls it.
 unsafe fn advise(addr: usize, len: usize, advice: i32) -> io::Result<()> {
     // SAFETY: errno's location is valid on every thread.
     let errno = unsafe { libc::__errno_location() };

@@ -21,13 +21,15 @@ fn unpark_before_park_lets_it_pass_once() {
 
 #[test]
 fn two_goroutines_hand_over_in_turn() {
-    for procs in [1, 2, 4] {
+    // Hand-overs between threads cost a time slice each on a busy machine.
+    for (procs, rounds) in [(1, 10_000), (2, 1_000), (4, 1_000)] {
         run(procs, || {
             let main = gopark::current();
             let turns = Arc::new(AtomicUsize::new(0));
             let seen = Arc::clone(&turns);
             let other = gopark::spawn(move || {
-                for n in 0..10_000 {
+                for n in 0..rounds {
+                    // Acquire and Release: the turn alone is handed over.
                     while seen.load(Ordering::Acquire) != 2 * n + 1 {
                         gopark::park();
                     }
@@ -35,7 +37,8 @@ fn two_goroutines_hand_over_in_turn() {
                     main.unpark();
                 }
             });
-            for n in 0..10_000 {
+            for n in 0..rounds {
+                // Acquire and Release: the turn alone is handed over.
                 turns.store(2 * n + 1, Ordering::Release);
                 other.goroutine().unpark();
                 while turns.load(Ordering::Acquire) != 2 * n + 2 {

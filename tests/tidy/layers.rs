@@ -50,7 +50,7 @@ pub(crate) fn order(file: &File) -> Vec<Offence> {
     let Some((inside, layers)) = found else {
         return Vec::new();
     };
-    if inside == "lib.rs" || inside.split('/').any(|part| part == "tests") {
+    if inside == "lib.rs" || file.is_test() {
         return Vec::new();
     }
     let own = inside.split('/').next().unwrap_or(inside);

@@ -1,7 +1,7 @@
 //! The code map of `ARCHITECTURE.md` against the files that exist.
 //!
-//! The map names files in backticks or in a code block, by their whole path or below the folder
-//! that was named last:
+//! The map names files in backticks or in a code block, by their whole path, below the folder that
+//! was named last, or below the `src/` of a crate:
 //!
 //! ```text
 //! `stack/src/`              a folder: ends in `/`, and begins with a member of the workspace
@@ -37,8 +37,9 @@ pub(crate) fn architecture(files: &[File]) -> Vec<Offence> {
             continue;
         }
         for name in expanded(&token) {
-            let below = format!("{folder}{name}");
-            match [name.clone(), below].into_iter().find(|path| exists(path)) {
+            let candidates = ["", folder.as_str()].into_iter().chain(MAPPED);
+            let mut paths = candidates.map(|folder| format!("{folder}{name}"));
+            match paths.find(|path| exists(path)) {
                 Some(path) => {
                     named.insert(path);
                 }
@@ -140,6 +141,8 @@ mod tests {
         let block =
             "```text\nstack/src/\n  map.rs  maps\n  fault/mod.rs\n  fault/handler.rs\n```\n";
         assert_eq!(offences(block), [""; 0]);
+        let short = "`map.rs`, then `fault/{mod,handler}.rs`\n";
+        assert_eq!(offences(short), [""; 0]);
     }
 
     #[test]

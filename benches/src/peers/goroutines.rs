@@ -73,12 +73,14 @@ pub(crate) fn handoffs(runtime: &Runtime, count: u64) -> Duration {
             move || {
                 for _ in 0..=round_trips {
                     park_until(&turn, PARTNER);
+                    // Release: a plain hand-over of the turn.
                     turn.store(MAIN, Ordering::Release);
                     main.unpark();
                 }
             }
         });
         let round_trip = || {
+            // Release: a plain hand-over of the turn.
             turn.store(PARTNER, Ordering::Release);
             partner.goroutine().unpark();
             park_until(&turn, MAIN);

@@ -21,6 +21,7 @@ fn cas(_: &Plan) -> Result<Peers> {
         move |count| {
             Ok(time(count, || {
                 let swapped =
+                    // AcqRel: what a lock would use.
                     word.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed);
                 seen = swapped.expect("nobody else writes") + 1;
             }))

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::sched::header::{G, GRef};
 use crate::sched::park;
-use crate::task::header::{G, GRef};
 
 /// The id of a goroutine: never 0, never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::api::goroutine::Goroutine;
 use crate::api::raw;
-use crate::task::header::G;
-use crate::task::packet::{Receiver, Sleeper};
+use crate::sched::header::G;
+use crate::sched::packet::{Receiver, Sleeper};
 use crate::task::packet_state::Wait;
 
 /// The right to wait for a goroutine and to have its result. Dropping it detaches the goroutine.
@@ -24,8 +24,8 @@ impl<T> JoinHandle<T> {
     }
 
     /// Waits for the end of the goroutine: its value, or the payload of its panic
-    /// ([`Cancelled`](crate::Cancelled) if its runtime was dropped). Called in a goroutine it blocks
-    /// that goroutine only; on a plain thread, the thread.
+    /// ([`Cancelled`](crate::Cancelled) if its runtime was dropped). In a goroutine it blocks that
+    /// goroutine only; on a plain thread, the thread.
     ///
     /// # Errors
     /// The payload of the panic.

@@ -3,28 +3,9 @@
 //! A primitive that wants to block a goroutine calls [`park`](fn@park) with a closure that puts the
 //! [`Waiter`] where a waker will find it. The waker takes it out and calls [`Waiter::ready`].
 
+use crate::sched::header::G;
 use crate::sched::park;
-use crate::task::header::{G, GRef};
-
-/// A goroutine that is about to park, or parked: the right to make it ready, once.
-///
-/// Dropping it unused leaves the goroutine parked until its runtime ends.
-#[derive(Debug)]
-#[must_use = "a waiter that is dropped is never woken"]
-pub struct Waiter {
-    g: GRef,
-    id: u64,
-}
-
-impl Waiter {
-    /// Makes the goroutine ready: it runs next on the caller's P, or, if the caller is no goroutine
-    /// of the same runtime, soon on any. May be called from any thread, before the goroutine has
-    /// finished parking too. After the goroutine's end it does nothing.
-    #[doc(alias = "goready")]
-    pub fn ready(self) {
-        park::act(self.g, self.g.get().state.ready(self.id));
-    }
-}
+pub use crate::sched::park::Waiter;
 
 /// Parks the calling goroutine if `commit` returns true.
 ///
@@ -43,9 +24,6 @@ impl Waiter {
 #[track_caller]
 pub fn park(commit: impl FnOnce(Waiter) -> bool) {
     let g = G::current().expect("gopark::raw::park called outside a goroutine");
-    let waiter = Waiter {
-        g: g.to_ref(),
-        id: g.state.id(),
-    };
+    let waiter = Waiter::of(g);
     park::park_with(g, move || commit(waiter));
 }

@@ -16,9 +16,9 @@ use gopark_stack::{Line, Part};
 use crate::api::builder::Builder;
 use crate::api::join::JoinHandle;
 use crate::api::spawn::{Home, Options, spawn_unbound};
+use crate::sched::header::{G, GRef};
 use crate::sched::shared::Shared;
 use crate::sched::shutdown::shut_down;
-use crate::task::header::{G, GRef};
 
 /// A scheduler with its own Ps and OS threads. Several may live in one process.
 ///
@@ -120,8 +120,8 @@ pub unsafe fn run<T>(main: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Names a goroutine in the report of its stack overflow. Async-signal-safe: reads the header of the
-/// goroutine that faulted, on its own thread.
+/// Names a goroutine in the report of its stack overflow. Async-signal-safe: reads the header of
+/// the goroutine that faulted, on its own thread.
 fn describe(header: NonNull<u8>, part: Part, line: &mut Line) -> fmt::Result {
     let g = GRef::new(header).get();
     match part {

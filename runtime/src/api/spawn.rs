@@ -10,11 +10,11 @@ use gopark_stack::Class;
 
 use crate::api::goroutine::Goroutine;
 use crate::api::join::JoinHandle;
+use crate::sched::entry::{Birth, create};
+use crate::sched::header::{G, GRef};
+use crate::sched::packet::Packet;
 use crate::sched::park;
 use crate::sched::shared::Shared;
-use crate::task::entry::{Birth, create};
-use crate::task::header::{G, GRef};
-use crate::task::packet::Packet;
 
 /// What may be chosen at spawn.
 #[derive(Debug)]
@@ -176,7 +176,8 @@ where
 /// # fn main() -> std::io::Result<()> {
 /// # // SAFETY: no thread-local borrows here.
 /// # unsafe { gopark::run(|| {
-/// let handle = gopark::goroutine::Builder::new().name("worker").stack_limit(64 << 10).spawn(|| 42)?;
+/// let builder = gopark::goroutine::Builder::new().name("worker").stack_limit(64 << 10);
+/// let handle = builder.spawn(|| 42)?;
 /// assert_eq!(handle.join().unwrap(), 42);
 /// # Ok(()) }) }
 /// # }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::machine::{Given, Machine};
 use super::run;
-use crate::task::header::{G, GRef};
+use crate::sched::header::{G, GRef};
 use crate::task::state::Commit;
 
 /// Migrate mode: how often an M leaves a goroutine to others before it runs it after all.

@@ -19,7 +19,7 @@ use crossbeam_deque::Steal;
 
 use super::machine::Machine;
 use super::processor::Processor;
-use crate::task::header::GRef;
+use crate::sched::header::GRef;
 
 const GLOBAL_TICK: u32 = 61;
 const PASSES: usize = 4;

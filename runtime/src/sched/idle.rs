@@ -7,17 +7,17 @@
 //! searching, done; S3 become the one who wakes (searching 0 to 1); S4 take an idle P and a
 //! sleeping M, and give the P to the M, which wakes up searching.
 //!
-//! *Searcher* without success: I1 put P and M on the idle lists; I2 stop searching; I3 fence; I4 look
-//! through all queues once more; I5 work: take the announcement back; none: sleep.
+//! *Searcher* without success: I1 put P and M on the idle lists; I2 stop searching; I3 fence; I4
+//! look through all queues once more; I5 work: take the announcement back; none: sleep.
 //!
 //! # Proof sketch
 //!
 //! Let a submitter push w while an M goes idle. If the submitter's S2 comes after I1 and I2 in the
 //! order of the fences, it sees an idle P and no searcher, and goes on to S3. Otherwise its fence
-//! comes before that of I3, so its push is visible to I4, which finds w. If S2 sees a searcher, that
-//! searcher has yet to pass I2, hence I3 and I4, and finds w or somebody took it. If S3 loses, another
-//! submitter has just become the waker, and its M searches. An M that found work and was searching
-//! submits again for what is left.
+//! comes before that of I3, so its push is visible to I4, which finds w. If S2 sees a searcher,
+//! that searcher has yet to pass I2, hence I3 and I4, and finds w or somebody took it. If S3 loses,
+//! another submitter has just become the waker, and its M searches. An M that found work and was
+//! searching submits again for what is left.
 //!
 //! # Invariants
 //!

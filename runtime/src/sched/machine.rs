@@ -11,7 +11,7 @@ use gopark_stack::switch::Context;
 
 use super::processor::{Local, Processor};
 use super::shared::Shared;
-use crate::task::header::GRef;
+use crate::sched::header::GRef;
 
 /// What must happen once the context that was left is saved. Done on the stack that was entered.
 #[derive(Clone, Copy, Debug)]

@@ -3,10 +3,16 @@
 #[cfg(not(gopark_loom))]
 pub(crate) mod bound;
 #[cfg(not(gopark_loom))]
+pub(crate) mod entry;
+#[cfg(not(gopark_loom))]
 pub(crate) mod find;
+#[cfg(not(gopark_loom))]
+pub(crate) mod header;
 pub(crate) mod idle;
 #[cfg(not(gopark_loom))]
 pub(crate) mod machine;
+#[cfg(not(gopark_loom))]
+pub(crate) mod packet;
 #[cfg(not(gopark_loom))]
 pub(crate) mod park;
 #[cfg(not(gopark_loom))]

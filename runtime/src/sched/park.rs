@@ -14,13 +14,41 @@ use super::find;
 use super::machine::{After, Machine};
 use super::run::leave;
 use super::shared::Shared;
-use crate::task::header::{G, GRef};
+use crate::sched::header::{G, GRef};
 use crate::task::state::{Commit, Wake};
 
 /// The payload with which a goroutine ends when its runtime is dropped: `JoinHandle::join` gives
 /// it as the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
+
+/// A goroutine that is about to park, or parked: the right to make it ready, once.
+///
+/// Dropping it unused leaves the goroutine parked until its runtime ends.
+#[derive(Debug)]
+#[must_use = "a waiter that is dropped is never woken"]
+pub struct Waiter {
+    g: GRef,
+    id: u64,
+}
+
+impl Waiter {
+    /// Of the goroutine that is running, which is about to park.
+    pub(crate) fn of(g: &G) -> Waiter {
+        Waiter {
+            g: g.to_ref(),
+            id: g.state.id(),
+        }
+    }
+
+    /// Makes the goroutine ready: it runs next on the caller's P, or, if the caller is no goroutine
+    /// of the same runtime, soon on any. May be called from any thread, before the goroutine has
+    /// finished parking too. After the goroutine's end it does nothing.
+    #[doc(alias = "goready")]
+    pub fn ready(self) {
+        act(self.g, self.g.get().state.ready(self.id));
+    }
+}
 
 /// Unwinds a goroutine whose runtime ends.
 #[inline]

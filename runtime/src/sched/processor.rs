@@ -15,7 +15,7 @@ use crossbeam_deque::{Stealer, Worker};
 use crossbeam_utils::CachePadded;
 use gopark_stack::StackCache;
 
-use crate::task::header::{G, GRef};
+use crate::sched::header::{G, GRef};
 
 /// Ids are taken from the process-wide counter in batches.
 const ID_BATCH: u64 = 16;

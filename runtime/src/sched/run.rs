@@ -24,7 +24,7 @@ use super::idle::Retract;
 use super::machine::{After, Given, Machine, Sleeper};
 use super::park;
 use super::shared::Shared;
-use crate::task::header::{G, GRef};
+use crate::sched::header::{G, GRef};
 
 /// The body of an M's thread: runs goroutines until the runtime ends.
 pub(crate) fn machine_main(shared: Arc<Shared>, p: usize) {

@@ -12,7 +12,7 @@ use super::idle::{Idle, Wake};
 use super::machine::Sleeper;
 use super::processor::{Processor, take_ids};
 use super::run;
-use crate::task::header::GRef;
+use crate::sched::header::GRef;
 
 /// Stack of an OS thread that runs goroutines; foreign code with large frames may use it.
 const THREAD_STACK_BYTES: usize = 8 << 20;

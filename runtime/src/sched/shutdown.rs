@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::park;
 use super::shared::Shared;
-use crate::task::header::{G, GRef};
+use crate::sched::header::{G, GRef};
 
 const PAUSE_MIN: Duration = Duration::from_micros(50);
 const PAUSE_MAX: Duration = Duration::from_millis(10);

@@ -1,7 +1,7 @@
-//! A goroutine: its header, its life-cycle word, its result.
+//! The words of a goroutine: pure state, which decides and leaves the doing to `sched`.
 //!
-//! The header [`G`](header::G) lies at the top of the goroutine's own stack, so that the stack
-//! pointer alone tells who is running. Who may touch what:
+//! The header `G` (`sched/header.rs`) lies at the top of the goroutine's own stack, so that the
+//! stack pointer alone tells who is running. Who may touch what:
 //!
 //! | field of `G`                     | touched by                                                 |
 //! |----------------------------------|------------------------------------------------------------|
@@ -13,11 +13,5 @@
 //! unmapped and ids are never used twice, so a handle to a goroutine that has ended finds another
 //! id (or zero) and does nothing: no reference counts.
 
-#[cfg(not(gopark_loom))]
-pub(crate) mod entry;
-#[cfg(not(gopark_loom))]
-pub(crate) mod header;
-#[cfg(not(gopark_loom))]
-pub(crate) mod packet;
 pub(crate) mod packet_state;
 pub(crate) mod state;

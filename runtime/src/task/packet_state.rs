@@ -137,6 +137,7 @@ impl PacketState {
     #[cfg(all(test, gopark_loom))]
     pub(crate) fn finish_seeded(&self) -> Finish {
         let seen = self.0.load(Ordering::Acquire);
+        // Release and Acquire as in `finish`: the step is what is wrong.
         self.0.store(DONE, Ordering::Release);
         match seen {
             PENDING => Finish::Leave,

@@ -305,9 +305,11 @@ impl State {
     pub(crate) fn commit_park_seeded(&self) -> Commit {
         let word = self.0.load(Ordering::Acquire);
         if word & PHASE == NOTIFIED {
+            // Release as in the real one.
             self.0.store(word & !PHASE | OWNED, Ordering::Release);
             return Commit::ResumeNow;
         }
+        // Release as in the real one.
         self.0.store(word & !PHASE | PARKED, Ordering::Release);
         Commit::Parked
     }
@@ -318,6 +320,7 @@ impl State {
         if self.take_token() {
             return Commit::ResumeNow;
         }
+        // Acquire and Release as in the real one.
         let word = self.0.load(Ordering::Acquire) & !TOKEN;
         self.0
             .store(word & !PHASE | PARKED | BY_TOKEN, Ordering::Release);
@@ -329,6 +332,7 @@ impl State {
     pub(crate) fn ready_seeded(&self, _id: u64) -> Wake {
         let word = self.0.load(Ordering::Acquire);
         if word & PHASE == PARKED {
+            // Release as in the real one.
             self.0.store(word & !PHASE | OWNED, Ordering::Release);
             return Wake::Enqueue;
         }

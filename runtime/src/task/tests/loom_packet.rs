@@ -1,10 +1,6 @@
-//! Models of the join packet: no waiter sleeps for ever, no result or packet is lost or freed twice.
+//! Models of the join packet: no waiter sleeps for ever, no result is lost, no packet freed twice.
 
 #![expect(unsafe_code, reason = "reads cells that the model checker watches")]
-#![expect(
-    clippy::undocumented_unsafe_blocks,
-    reason = "every access is what the model proves"
-)]
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -32,17 +28,21 @@ fn fake() -> Arc<Fake> {
 }
 
 fn goroutine(fake: &Fake, finish: fn(&PacketState) -> Finish) {
+    // SAFETY: the goroutine owns the result until it finishes; the checker watches.
     fake.result.with_mut(|cell| unsafe { *cell = 42 });
     match finish(&fake.state) {
         Finish::Leave => {}
         Finish::TakeWaiter => {
             let waiter = fake
                 .waiter
+                // SAFETY: `Taking` gives the slot to the goroutine; the checker watches.
                 .with_mut(|cell| unsafe { std::mem::take(&mut *cell) });
             fake.state.publish();
             assert!(waiter, "took a waiter that is not there");
+            // Release: pairs with the Acquire of the sleeper.
             fake.woken.store(1, Ordering::Release);
         }
+        // AcqRel: counted once.
         Finish::Free => assert_eq!(fake.freed.fetch_add(1, Ordering::AcqRel), 0),
     }
 }
@@ -52,13 +52,16 @@ fn join_against_finish(finish: fn(&PacketState) -> Finish) {
         let handle = fake();
         let other = Arc::clone(&handle);
         let thread = thread::spawn(move || goroutine(&other, finish));
+        // SAFETY: the slot is the handle's until `wait`; the checker watches.
         handle.waiter.with_mut(|cell| unsafe { *cell = true });
         let slept = handle.state.wait() == Wait::Sleep;
         thread.join().unwrap();
         if slept {
+            // Acquire: pairs with the Release of the waker.
             assert_eq!(handle.woken.load(Ordering::Acquire), 1, "sleeps for ever");
         }
         assert!(handle.state.is_done());
+        // SAFETY: done, so the result is the handle's; the checker watches.
         handle.result.with(|cell| assert_eq!(unsafe { *cell }, 42));
     });
 }
@@ -81,13 +84,16 @@ fn loom_detach_of_a_waiter_against_finish() {
         let handle = fake();
         let other = Arc::clone(&handle);
         let thread = thread::spawn(move || goroutine(&other, PacketState::finish));
+        // SAFETY: the slot is the handle's until `wait`; the checker watches.
         handle.waiter.with_mut(|cell| unsafe { *cell = true });
         let _ = handle.state.wait();
         loop {
             match handle.state.detach() {
                 Detach::Leave => break,
                 Detach::Free => {
+                    // SAFETY: done, so the result is the handle's; the checker watches.
                     handle.result.with(|cell| assert_eq!(unsafe { *cell }, 42));
+                    // AcqRel: counted once.
                     assert_eq!(handle.freed.fetch_add(1, Ordering::AcqRel), 0);
                     break;
                 }
@@ -95,6 +101,7 @@ fn loom_detach_of_a_waiter_against_finish() {
             }
         }
         thread.join().unwrap();
+        // Acquire: both sides are over.
         assert_eq!(handle.freed.load(Ordering::Acquire), 1);
     });
 }

@@ -1,10 +1,6 @@
 //! Models of park and wake: a goroutine is resumed exactly once per wake, whoever comes first.
 
 #![expect(unsafe_code, reason = "reads cells that the model checker watches")]
-#![expect(
-    clippy::undocumented_unsafe_blocks,
-    reason = "every access is what the model proves"
-)]
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -29,6 +25,7 @@ fn fake() -> Arc<Fake> {
 
 /// Saves the registers, then commits: how often the parker itself resumes.
 fn save_and(fake: &Fake, commit: impl Fn(&State) -> Commit) -> u32 {
+    // SAFETY: the parker owns the registers until its commit; the checker watches.
     fake.registers.with_mut(|cell| unsafe { *cell = 1 });
     match commit(&fake.state) {
         Commit::Parked => 0,
@@ -41,6 +38,7 @@ fn wake_and(fake: &Fake, wake: impl Fn(&State) -> Wake) -> u32 {
     match wake(&fake.state) {
         Wake::Enqueue => {
             fake.registers
+                // SAFETY: `Enqueue` makes the waker the owner; the checker watches.
                 .with(|cell| assert_eq!(unsafe { *cell }, 1, "not saved yet"));
             1
         }

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use gopark_stack::switch::{Context, stack_pointer};
 
-use super::state::State;
 use crate::sched::machine::Machine;
 use crate::sched::shared::Shared;
+use crate::task::state::State;
 
 /// Runs the closure of a goroutine and stores its result.
 pub(crate) type Run = unsafe fn(g: &G);

@@ -10,9 +10,9 @@ use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::thread::Thread;
 
-use super::packet_state::{Detach, Finish, PacketState, Wait};
-use crate::api::raw::Waiter;
+use super::park::Waiter;
 use crate::fatal::no_unwind;
+use crate::task::packet_state::{Detach, Finish, PacketState, Wait};
 
 /// What a goroutine gave: its value or its panic.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Any + Send>>;
