@@ -33,6 +33,7 @@ fn two_goroutines_hand_over_in_turn() {
                     while seen.load(Ordering::Acquire) != 2 * n + 1 {
                         gopark::park();
                     }
+                    // Release: as above.
                     seen.store(2 * n + 2, Ordering::Release);
                     main.unpark();
                 }
