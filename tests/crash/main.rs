@@ -38,13 +38,15 @@ fn died_of(output: &Output, signal: i32) -> String {
 }
 
 fn overflow(name: &str, limit: usize) {
-    let line = line!() + 4;
+    let line = line!() + 8;
     let output = crash(name, || {
         runtime(2).run(move || {
             let builder = Builder::new().name("deep one").stack_limit(limit);
-            let handle = builder.spawn(|| descend(usize::MAX)).unwrap();
-            let id = handle.goroutine().id();
-            println!("the id is {id}.");
+            let deep = || {
+                println!("the id is {}.", gopark::current().id());
+                descend(usize::MAX)
+            };
+            let handle = builder.spawn(deep).unwrap();
             let _ = handle.join();
         });
     });

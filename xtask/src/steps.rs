@@ -87,6 +87,18 @@ fn portable() -> Result<(), String> {
 }
 
 fn loom() -> Result<(), String> {
+    // A filter that matches nothing passes too: each package must have models.
+    for package in ["gopark-stack", "gopark"] {
+        let mut list = cargo(&format!("test --release -p {package} --lib loom -- --list"));
+        with_cfg(&mut list, "gopark_loom", "target/loom");
+        let listed = list
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|e| e.to_string())?;
+        if !String::from_utf8_lossy(&listed.stdout).contains(": test") {
+            return Err(format!("{package} has no models"));
+        }
+    }
     let mut command = cargo("test --release -p gopark-stack -p gopark --lib loom");
     with_cfg(&mut command, "gopark_loom", "target/loom");
     if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
