@@ -30,12 +30,32 @@ pub(crate) enum Dispatch {
     End,
 }
 
+/// Held by a goroutine that unwinds, from before its park until after: a request to stop, which it
+/// could not follow, must not end the park.
+pub(crate) struct Unwinding<'a>(&'a G);
+
+impl Unwinding<'_> {
+    /// `None` when `g`, which is running, does not unwind.
+    #[inline]
+    pub(crate) fn of(g: &G) -> Option<Unwinding<'_>> {
+        std::thread::panicking().then(|| {
+            g.state.set_deaf(true);
+            Unwinding(g)
+        })
+    }
+}
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        self.0.state.set_deaf(false);
+    }
+}
+
 /// Parks `g`, which runs on its own stack, together with its thread.
 #[inline(never)]
 pub(crate) fn park(g: &G, commit: impl FnOnce(&G) -> Commit) {
     let m = g.machine();
     g.bound.set(m.index + 1);
-    g.state.set_deaf(true);
     // The stack stays in use by this thread: after the commit a waker may queue `g`, but who
     // dequeues it finds `bound` and only gives a P.
     if commit(g) == Commit::Parked {
@@ -46,7 +66,6 @@ pub(crate) fn park(g: &G, commit: impl FnOnce(&G) -> Commit) {
             Given::End => unreachable!("a runtime ends after its goroutines"),
         }
     }
-    g.state.set_deaf(false);
     g.bound.set(0);
 }
 

@@ -75,7 +75,8 @@ pub(crate) fn park_by_token(g: &G) {
     if g.state.take_token() {
         return;
     }
-    if std::thread::panicking() {
+    let unwinding = bound::Unwinding::of(g);
+    if unwinding.is_some() {
         bound::park(g, |g| g.state.park_by_token());
     } else {
         leave(g, g.machine(), After::CommitByToken(g.to_ref()));
@@ -95,13 +96,15 @@ pub(crate) fn park_with(g: &G, publish: impl FnOnce() -> bool) {
         }
     }
     end_if_stopped(g);
+    // Before the park begins: a request to stop may come while `publish` runs.
+    let unwinding = bound::Unwinding::of(g);
     g.state.begin_park();
     let abort = Abort(g);
     if !publish() {
         return;
     }
     std::mem::forget(abort);
-    if std::thread::panicking() {
+    if unwinding.is_some() {
         bound::park(g, |g| g.state.commit_park());
     } else {
         leave(g, g.machine(), After::Commit(g.to_ref()));
