@@ -21,7 +21,7 @@ fn unpark_before_park_lets_it_pass_once() {
 
 #[test]
 fn two_goroutines_hand_over_in_turn() {
-    // Hand-overs between threads cost a time slice each on a busy machine.
+    // Hand-overs between threads are slow on a busy machine.
     for (procs, rounds) in [(1, 10_000), (2, 1_000), (4, 1_000)] {
         run(procs, || {
             let main = gopark::current();
