@@ -45,7 +45,7 @@ where
     // SAFETY: one short use; nothing in it switches.
     let local = unsafe { m.local() };
     let stack = local.stacks.take(class)?;
-    let id = local.next_id();
+    let id = local.ids.next();
     let shared = &m.shared;
     let birth = Birth {
         id,
@@ -73,7 +73,7 @@ where
     let stack = outside
         .stacks
         .take(options.class.unwrap_or(shared.config.class))?;
-    let id = outside.next_id();
+    let id = outside.ids.next();
     drop(outside);
     let birth = Birth {
         id,

@@ -41,7 +41,7 @@ pub(crate) struct Local {
     /// Dispatches; every 61st looks at the global queue first.
     pub(crate) tick: u32,
     pub(crate) random: Random,
-    ids: Range<u64>,
+    pub(crate) ids: Ids,
 }
 
 // SAFETY: `local` is reached only through `Processor::local`, whose caller holds the P; a P changes
@@ -74,7 +74,7 @@ impl Processor {
                         .wrapping_mul(0x9E37_79B9)
                         | 1,
                 ),
-                ids: 0..0,
+                ids: Ids::default(),
             }),
         })
     }
@@ -171,24 +171,23 @@ impl Processor {
     }
 }
 
-impl Local {
-    /// A goroutine id that was never used before.
+/// Goroutine ids that were never used before, taken from the process-wide counter in batches.
+#[derive(Debug, Default)]
+pub(crate) struct Ids(Range<u64>);
+
+impl Ids {
+    /// A fresh id. The first of all is 1: 0 means no goroutine.
     #[inline]
-    pub(crate) fn next_id(&mut self) -> u64 {
-        if self.ids.is_empty() {
-            self.ids = take_ids();
+    pub(crate) fn next(&mut self) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        if self.0.is_empty() {
+            let first = NEXT.fetch_add(ID_BATCH, Ordering::Relaxed);
+            self.0 = first..first + ID_BATCH;
         }
-        let id = self.ids.start;
-        self.ids.start += 1;
+        let id = self.0.start;
+        self.0.start += 1;
         id
     }
-}
-
-/// A batch of fresh ids. The first is 1: 0 means no goroutine.
-pub(crate) fn take_ids() -> Range<u64> {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let first = NEXT.fetch_add(ID_BATCH, Ordering::Relaxed);
-    first..first + ID_BATCH
 }
 
 /// xorshift64* (S. Vigna, 2014): for choices that need not be secret.

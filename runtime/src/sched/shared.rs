@@ -1,7 +1,7 @@
 //! What all Ms of a runtime share.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -10,7 +10,7 @@ use gopark_stack::{Class, StackCache};
 
 use super::idle::{Idle, Wake};
 use super::machine::Sleeper;
-use super::processor::{Processor, take_ids};
+use super::processor::{Ids, Processor};
 use super::run;
 use crate::sched::header::GRef;
 
@@ -37,13 +37,9 @@ pub(crate) struct Shared {
     pub(crate) idle: Idle,
     sleepers: RwLock<Vec<Arc<Sleeper>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Ms started so far.
-    pub(crate) started: AtomicUsize,
     /// For spawns from outside: a stack cache of their own.
     outside: Mutex<Outside>,
     spawned_outside: AtomicU64,
-    /// The runtime is being dropped.
-    pub(crate) stopping: AtomicBool,
     /// Ms end as soon as they find nothing.
     pub(crate) ending: AtomicBool,
 }
@@ -59,18 +55,7 @@ impl std::fmt::Debug for Shared {
 /// What a spawn from a foreign thread uses.
 pub(crate) struct Outside {
     pub(crate) stacks: StackCache,
-    ids: std::ops::Range<u64>,
-}
-
-impl Outside {
-    pub(crate) fn next_id(&mut self) -> u64 {
-        if self.ids.is_empty() {
-            self.ids = take_ids();
-        }
-        let id = self.ids.start;
-        self.ids.start += 1;
-        id
-    }
+    pub(crate) ids: Ids,
 }
 
 impl Shared {
@@ -83,13 +68,11 @@ impl Shared {
             idle: Idle::new(config.procs),
             sleepers: RwLock::new(Vec::new()),
             threads: Mutex::new(Vec::new()),
-            started: AtomicUsize::new(0),
             outside: Mutex::new(Outside {
                 stacks: StackCache::new(config.window)?,
-                ids: 0..0,
+                ids: Ids::default(),
             }),
             spawned_outside: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             config,
         })
@@ -148,14 +131,12 @@ impl Shared {
     /// Starts an M that holds P number `p` and searches.
     pub(crate) fn start_thread(self: &Arc<Shared>, p: usize) -> io::Result<()> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        // Relaxed: under the lock.
-        let index = self.started.load(Ordering::Relaxed);
+        let index = threads.len();
         let shared = Arc::clone(self);
         let builder = std::thread::Builder::new()
             .name(format!("{}-{index}", self.config.thread_name))
             .stack_size(THREAD_STACK_BYTES);
         threads.push(builder.spawn(move || run::machine_main(shared, p))?);
-        self.started.store(index + 1, Ordering::Relaxed);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The end of a runtime: every goroutine is unwound, then every thread is joined.
 //!
-//! 1. `stopping`: each goroutine of the runtime is asked to stop. A parked one wakes up and unwinds
+//! 1. Each goroutine of the runtime is asked to stop. A parked one wakes up and unwinds
 //!    from its park with [`Cancelled`](super::park::Cancelled); a running one does so at its next
 //!    park or yield. Repeated, because a goroutine may spawn others while it unwinds.
 //! 2. When none is left, `ending`: Ms that sleep are woken, and all leave their loops.
@@ -20,8 +20,6 @@ const PAUSE_MAX: Duration = Duration::from_millis(10);
 
 /// Ends the runtime. Not for its own goroutines.
 pub(crate) fn shut_down(shared: &Arc<Shared>) {
-    // Release: pairs with nothing but ends; the requests go through the state words.
-    shared.stopping.store(true, Ordering::Release);
     let mut pause = PAUSE_MIN;
     while shared.live() > 0 {
         stop_all(shared);

@@ -45,7 +45,7 @@
 //! registers), wakes AcqRel (they take them over and publish what the waker wrote before).
 //!
 //! Modelled in `tests/loom_state.rs`, each with a seeded bug: `ready_during_commit`,
-//! `unpark_during_park_by_token`, `two_wakers_one_winner`.
+//! `unpark_during_park_by_token`, `two_wakers_one_winner`, `stop_against_a_deaf_park`.
 
 use std::fmt;
 

@@ -124,3 +124,33 @@ fn loom_late_unpark_of_a_dead_goroutine() {
         assert_ne!(thread.join().unwrap(), Wake::Enqueue);
     });
 }
+
+/// A goroutine that unwinds parks while its runtime ends: only `ready` may end that park.
+fn stop_against_a_deaf_park(deaf_first: bool) {
+    loom::model(move || {
+        let parker = fake();
+        let stopper = Arc::clone(&parker);
+        let thread = thread::spawn(move || wake_and(&stopper, |state| state.stop(ID)));
+        if deaf_first {
+            parker.state.set_deaf(true);
+        }
+        parker.state.begin_park();
+        if !deaf_first {
+            parker.state.set_deaf(true);
+        }
+        let resumed = save_and(&parker, State::commit_park) + thread.join().unwrap();
+        assert_eq!(resumed, 0, "woken before its time: {:?}", parker.state);
+        assert_eq!(parker.state.ready(ID), Wake::Enqueue);
+    });
+}
+
+#[test]
+fn loom_stop_against_a_deaf_park() {
+    stop_against_a_deaf_park(true);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_deaf_after_the_park_began_is_found() {
+    stop_against_a_deaf_park(false);
+}
