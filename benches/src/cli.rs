@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::child::Task;
 use crate::measure::{Plan, SAMPLES_MIN};
-use crate::workloads;
+use crate::workloads::{SUITES, Suite};
 
 /// Benchmarks of gopark beside its peers.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Switching, spawning, handing over, deep stacks and the memory of parked goroutines.
     Switch(RunArgs),
+    /// What the scheduler promises: latency beside hogs and blocked threads, and what that costs.
+    Sched(RunArgs),
     /// One measurement that needs a process of its own; prints one JSON object.
     #[command(subcommand, hide = true)]
     Child(Task),
@@ -34,7 +36,7 @@ pub(crate) enum Command {
 /// What every suite understands.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Short intervals and smaller counts: under 30 s, and still every workload.
+    /// Short intervals and smaller counts: under a minute, and still every workload.
     #[arg(long)]
     quick: bool,
 
@@ -43,7 +45,7 @@ pub(crate) struct RunArgs {
     samples: Option<u64>,
 
     /// Run this workload only (with what is measured together with it); may be repeated.
-    #[arg(long, value_name = "WORKLOAD", value_parser = workload_names())]
+    #[arg(long, value_name = "WORKLOAD")]
     pub(crate) filter: Vec<String>,
 
     /// Write the results as JSON; `-` is standard output, which then carries nothing else.
@@ -55,8 +57,23 @@ pub(crate) struct RunArgs {
     pub(crate) svg: Option<PathBuf>,
 }
 
-fn workload_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(workloads::ALL.iter().flat_map(|workload| workload.names))
+/// Parses the arguments of this process, or ends it with a message.
+pub(crate) fn parse() -> Cli {
+    let parsed = Cli::from_arg_matches(&command().get_matches());
+    parsed.unwrap_or_else(|error| error.exit())
+}
+
+/// The command line, in which a suite's filter knows the names of that suite.
+fn command() -> clap::Command {
+    SUITES.iter().fold(Cli::command(), |command, suite| {
+        command.mut_subcommand(suite.name, |subcommand| {
+            subcommand.mut_arg("filter", |filter| filter.value_parser(names(suite)))
+        })
+    })
+}
+
+fn names(suite: &Suite) -> PossibleValuesParser {
+    PossibleValuesParser::new(suite.names())
 }
 
 impl RunArgs {
@@ -78,11 +95,15 @@ impl RunArgs {
 mod tests {
     use super::*;
 
+    fn parsed(args: &[&str]) -> Result<Cli, clap::Error> {
+        let line = ["gopark-benches"].iter().chain(args);
+        Cli::from_arg_matches(&command().try_get_matches_from(line)?)
+    }
+
     fn switch(args: &[&str]) -> Result<RunArgs, clap::Error> {
-        let line = ["gopark-benches", "switch"].iter().chain(args);
-        Cli::try_parse_from(line).map(|cli| match cli.command {
+        parsed(&[&["switch"], args].concat()).map(|cli| match cli.command {
             Command::Switch(args) => args,
-            Command::Child(_) => unreachable!("asked for `switch`"),
+            _ => unreachable!("asked for `switch`"),
         })
     }
 
@@ -107,5 +128,20 @@ mod tests {
             refused.contains("switch-raw") && refused.contains("vmas"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn a_filter_knows_the_workloads_of_its_suite_only() {
+        for (suite, other) in [("switch", "resize"), ("sched", "switch-raw")] {
+            assert!(parsed(&[suite, "--filter", "yield"]).is_ok());
+            assert!(parsed(&[suite, "--filter", other]).is_err());
+        }
+    }
+
+    #[test]
+    fn every_suite_is_a_subcommand() {
+        for suite in SUITES {
+            assert!(parsed(&[suite.name, "--quick"]).is_ok(), "{}", suite.name);
+        }
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -77,7 +78,7 @@ fn line(path: &str) -> String {
 }
 
 /// The `name: value` lines of a file like `/proc/self/status`.
-pub(crate) fn fields(path: &str) -> HashMap<String, String> {
+pub(crate) fn fields(path: impl AsRef<Path>) -> HashMap<String, String> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let pairs = text.lines().filter_map(|line| line.split_once(':'));
     pairs

@@ -26,16 +26,16 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use crate::cli::{Cli, Command, RunArgs};
+use crate::cli::{Command, RunArgs};
 use crate::facts::Facts;
 use crate::measure::{Outcome, Progress};
 use crate::report::Outputs;
+use crate::workloads::Suite;
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Switch(args) => run_suite(&args),
+    let done = match cli::parse().command {
+        Command::Switch(args) => run_suite(&workloads::SWITCH, &args),
+        Command::Sched(args) => run_suite(&workloads::SCHED, &args),
         Command::Child(task) => child::run(&task).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
@@ -45,15 +45,15 @@ fn main() -> ExitCode {
     })
 }
 
-/// Runs the chosen workloads and writes every report that was asked for.
-fn run_suite(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
+/// Runs the chosen workloads of a suite and writes every report that was asked for.
+fn run_suite(suite: &Suite, args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     // A path that cannot be written must be known now, not after minutes of measuring.
     let mut outputs = Outputs::open(args.json.as_deref(), args.svg.as_deref())?;
     let plan = args.plan();
     let facts = Facts::gather();
     writeln!(outputs.text(), "{facts}\n")?;
 
-    let chosen = workloads::chosen(&args.filter);
+    let chosen = suite.chosen(&args.filter);
     let progress = Progress::new(&chosen, &plan);
     let mut outcome = Outcome::default();
     for workload in &chosen {

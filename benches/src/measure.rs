@@ -100,7 +100,8 @@ impl<F: FnMut(u64) -> Result<Duration>> Peer for Timed<F> {
 
     fn sample(&mut self) -> Result<Vec<f64>> {
         let elapsed = (self.run)(self.iterations)?;
-        Ok(vec![elapsed.as_nanos() as f64 / self.iterations as f64])
+        let each = elapsed.as_nanos() as f64 / self.iterations as f64;
+        Ok(vec![each / self.track.unit_ns()])
     }
 }
 
@@ -192,6 +193,17 @@ impl<'a> Racer<'a> {
     }
 }
 
+impl Track {
+    /// Nanoseconds in the unit, which is one of time.
+    fn unit_ns(&self) -> f64 {
+        match self.unit {
+            "ns" => 1.0,
+            "us" => 1e3,
+            other => unreachable!("{self} is timed, and not in {other}"),
+        }
+    }
+}
+
 impl fmt::Display for Track {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.workload, self.peer)
@@ -214,15 +226,19 @@ impl Series {
         *self.sorted().last().expect("not empty")
     }
 
-    /// The middle sample, or the mean of the two in the middle.
     pub(crate) fn median(&self) -> f64 {
-        let sorted = self.sorted();
-        let middle = sorted.len() / 2;
-        if sorted.len() % 2 == 1 {
-            sorted[middle]
-        } else {
-            sorted[middle - 1].midpoint(sorted[middle])
-        }
+        median(self.sorted())
+    }
+}
+
+/// The middle value, or the mean of the two in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        values[middle - 1].midpoint(values[middle])
     }
 }
 
@@ -291,5 +307,7 @@ mod tests {
         peer.prepare(Duration::from_millis(30)).unwrap();
         assert_eq!(peer.iterations, 10_000);
         assert_eq!(peer.sample().unwrap(), [3000.0]);
+        peer.track.unit = "us";
+        assert_eq!(peer.sample().unwrap(), [3.0]);
     }
 }

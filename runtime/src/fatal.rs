@@ -1,7 +1,9 @@
-//! The end of a broken runtime.
+//! The end of a broken runtime, and warnings.
 //!
 //! Three kinds of failure: an error value for what the world does, a panic for misuse by the
 //! program, and this for a state that must not exist: print what is known, abort.
+
+use std::fmt;
 
 /// Aborts the process when it is dropped: held while code runs whose panic nobody can take.
 #[derive(Debug)]
@@ -21,4 +23,14 @@ impl Drop for AbortOnUnwind {
 pub(crate) fn no_unwind<T>(what: &'static str, f: impl FnOnce() -> T) -> T {
     let _guard = AbortOnUnwind(what);
     f()
+}
+
+/// Tells the person who runs the program something that the program cannot be told.
+pub(crate) fn warn(text: fmt::Arguments<'_>) {
+    print(format_args!("gopark: {text}\n"));
+}
+
+/// Prints a text to standard error, as far as that is possible.
+pub(crate) fn print(text: fmt::Arguments<'_>) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.to_string().as_bytes());
 }

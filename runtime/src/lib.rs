@@ -29,10 +29,18 @@
 //! bytes for those with a limit of 64 KiB (`Builder::stack_limit`).
 
 // Modules stand in layer order: lower ones never import upper ones.
+#[cfg(not(gopark_loom))]
+mod sys;
+
 mod shim;
 
 #[cfg(not(gopark_loom))]
 mod fatal;
+#[cfg_attr(
+    gopark_loom,
+    expect(dead_code, reason = "the models use parts of the queue")
+)]
+mod queue;
 #[cfg_attr(
     gopark_loom,
     expect(dead_code, reason = "the models use parts of the state words")
@@ -49,12 +57,16 @@ mod api;
 
 #[cfg(not(gopark_loom))]
 pub use crate::{
-    api::builder::num_cpu,
     api::goroutine::{current, park, try_current, yield_now},
     api::join::JoinHandle,
+    api::procs::{num_cpu, num_goroutines, procs, set_procs},
     api::raw,
     api::runtime::run,
     api::spawn::{go, spawn},
+    api::thread::{
+        Exited, OsThreadGuard, blocking, exit, lock_os_thread, no_preempt, on_thread_stack,
+        remaining_stack,
+    },
     sched::park::Cancelled,
 };
 
@@ -62,13 +74,18 @@ pub use crate::{
 #[cfg(not(gopark_loom))]
 pub mod runtime {
     pub use crate::api::builder::Builder;
+    pub use crate::api::leaked::{Leaked, LeakedGoroutine};
     pub use crate::api::runtime::Runtime;
+    pub use crate::sched::service::metrics::{Metrics, ProcMetrics};
+    pub use crate::sched::shared::Preemption;
+    pub use crate::sched::sysmon::long_slice::LongSlice;
 }
 
 /// Types of single goroutines.
 #[cfg(not(gopark_loom))]
 pub mod goroutine {
     pub use crate::api::goroutine::{Goroutine, GoroutineId};
+    pub use crate::api::local::{AccessError, LocalKey};
     pub use crate::api::spawn::Builder;
 }
 

@@ -51,12 +51,13 @@ pub mod switch;
 pub use crate::{
     cache::StackCache,
     fault::altstack::AltStack,
+    fault::chain::{Chained, Handler, Previous},
     fault::report::{Describe, Line, Part, set_describe},
     guard::GuardKind,
     layout::WINDOW_BYTES_DEFAULT,
     layout::{Class, GUARD_BYTES, HEADER_BYTES, LIMIT_BYTES_MAX, LIMIT_BYTES_MIN, Slot},
-    stack::{GrowableStack, Stack, header_at, headers, high_water_at},
-    stats::{Stats, resident_bytes, stats, trim},
+    stack::{GrowableStack, Stack, header_at, headers, high_water_at, remaining_at, trim_below},
+    stats::{Stats, accessible_bytes, resident_bytes, stats, trim},
 };
 
 #[cfg(all(test, not(gopark_loom)))]

@@ -19,7 +19,7 @@ use corosensei::stack::StackPointer;
 use crate::arena::Arena;
 use crate::cache::StackCache;
 use crate::guard;
-use crate::layout::{Class, Slot, WINDOW_BYTES_DEFAULT, page_bytes};
+use crate::layout::{Class, GUARD_BYTES, Slot, WINDOW_BYTES_DEFAULT, page_bytes};
 
 /// Bytes below a stack pointer that a leaf function may use (x86_64's red zone).
 const RED_ZONE_BYTES: usize = 128;
@@ -97,16 +97,8 @@ impl Stack {
     /// - nothing runs on the stack, and nothing will before this returns;
     /// - `sp` is the saved stack pointer: what lies more than a red zone below it is dead.
     pub unsafe fn trim_below(&self, sp: usize) -> usize {
-        let low = self.arena.geometry.top(self.slot) - self.window_bytes();
-        let end = (sp - RED_ZONE_BYTES) / page_bytes() * page_bytes();
-        if end <= low {
-            return 0;
-        }
-        // SAFETY: the caller vouches that the range is dead.
-        match unsafe { guard::drop_pages(low, end - low) } {
-            Ok(()) => end - low,
-            Err(_) => 0,
-        }
+        // SAFETY: passed on.
+        unsafe { trim(self.arena, self.slot, sp) }
     }
 }
 
@@ -168,6 +160,41 @@ pub fn header_at(sp: usize) -> Option<NonNull<u8>> {
     let arena = Arena::get()?;
     let slot = arena.geometry.locate(sp)?;
     NonNull::new(arena.geometry.header(slot) as *mut u8)
+}
+
+/// [`Stack::trim_below`] of the stack with this header.
+///
+/// # Safety
+/// As for [`Stack::trim_below`].
+pub unsafe fn trim_below(header: NonNull<u8>, sp: usize) -> usize {
+    let located = Arena::get().and_then(|arena| {
+        let slot = arena.geometry.locate(header.as_ptr() as usize)?;
+        Some((arena, slot))
+    });
+    // SAFETY: passed on.
+    located.map_or(0, |(arena, slot)| unsafe { trim(arena, slot, sp) })
+}
+
+/// # Safety
+/// As for [`Stack::trim_below`].
+unsafe fn trim(arena: &Arena, slot: Slot, sp: usize) -> usize {
+    let low = arena.geometry.top(slot) - arena.window(slot).unwrap_or(0);
+    let end = sp.saturating_sub(RED_ZONE_BYTES) / page_bytes() * page_bytes();
+    if end <= low {
+        return 0;
+    }
+    // SAFETY: the caller vouches that the range is dead.
+    match unsafe { guard::drop_pages(low, end - low) } {
+        Ok(()) => end - low,
+        Err(_) => 0,
+    }
+}
+
+/// Bytes between `sp` and the hard guard of the stack that it points into: what may still be used.
+pub fn remaining_at(sp: usize) -> Option<usize> {
+    let arena = Arena::get()?;
+    let slot = arena.geometry.locate(sp)?;
+    Some(sp.saturating_sub(arena.geometry.low(slot) + GUARD_BYTES))
 }
 
 /// [`Stack::high_water_bytes`] of the stack that `sp` points into.

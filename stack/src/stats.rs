@@ -5,7 +5,7 @@ use std::io;
 use crate::arena::Arena;
 use crate::cache::StackCache;
 use crate::guard::GuardKind;
-use crate::layout::WINDOW_BYTES_DEFAULT;
+use crate::layout::{Class, Slot, WINDOW_BYTES_DEFAULT};
 
 /// Counts of the arena. Taken without stopping anybody: the figures may be of slightly different
 /// moments.
@@ -39,6 +39,17 @@ pub fn stats() -> io::Result<Stats> {
         growths,
         guard: arena.kind,
     })
+}
+
+/// Bytes of all stacks, free ones included, that are accessible without growing.
+pub fn accessible_bytes() -> usize {
+    let Some(arena) = Arena::get() else { return 0 };
+    let of = |class: Class| {
+        let first = arena.geometry.first(class);
+        (first..first + arena.carved_count(class)).map(move |index| Slot { index, class })
+    };
+    let slots = Class::ALL.into_iter().flat_map(of);
+    slots.filter_map(|slot| arena.window(slot)).sum()
 }
 
 /// Bytes of stacks that are resident, as the kernel counts them. Walks the page tables of the

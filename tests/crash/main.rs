@@ -2,6 +2,8 @@
 
 #![expect(unsafe_code, reason = "crashes on purpose: wild pointers")]
 
+mod alone;
+
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 

@@ -1,7 +1,16 @@
 //! What users of gopark rely on, on real stacks and threads.
 
+mod blocking;
+mod ends;
+mod fairness;
+mod hogs;
 mod limits;
+mod locals;
+mod locking;
+mod monitor;
 mod panics;
 mod parking;
+mod procs;
+mod signals;
 mod spawning;
 mod stacks;

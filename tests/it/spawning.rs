@@ -172,7 +172,7 @@ fn detached_results_are_dropped_once() {
 fn procs_zero_means_the_number_of_cpus() {
     let runtime = runtime(0);
     runtime.run(|| ());
-    while runtime.idle_procs() < gopark::num_cpu() {
+    while runtime.metrics().idle_procs < gopark::num_cpu() {
         std::thread::yield_now();
     }
     let absurd = try_build(gopark::runtime::Builder::new().procs(1 << 40)).unwrap_err();

@@ -1,17 +1,25 @@
-//! What the tests share: runtimes, a watchdog, deep recursion, the operating system's thread id.
+//! What the tests share: runtimes, a watchdog, processes of their own, ways to use time, and what
+//! the operating system says.
 
 #![expect(
     unsafe_code,
     reason = "starts runtimes; asks the kernel for the thread's id"
 )]
 
+use std::any::Any;
 use std::hint::black_box;
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use gopark::runtime::{Builder, Runtime};
 
 /// A test that takes longer than this hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
+/// What a test waits for comes earlier than this.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Names the test that a process was started for.
+pub const CASE: &str = "GOPARK_TEST_CASE";
 
 /// A runtime with `procs` Ps.
 #[track_caller]
@@ -68,6 +76,85 @@ impl Watchdog {
     }
 }
 
+/// Runs `case` in a process of its own, prepared by `set_up`: this binary again, with nothing but
+/// `test`, which calls this. In the parent it gives the child's output, in the child nothing.
+///
+/// # Panics
+/// In the parent, with what the child wrote, if it failed.
+#[track_caller]
+pub fn alone(test: &str, set_up: impl FnOnce(&mut Command), case: impl FnOnce()) -> Option<Output> {
+    if is_case(test) {
+        let _watchdog = Watchdog::start();
+        case();
+        return None;
+    }
+    let mut command = Command::new(std::env::current_exe().expect("a binary has a path"));
+    command
+        .args([test, "--exact", "--nocapture"])
+        .env(CASE, test);
+    set_up(&mut command);
+    let output = command.output().expect("a process can be started");
+    passed(&output);
+    Some(output)
+}
+
+/// Whether this process was started for `test`.
+pub fn is_case(test: &str) -> bool {
+    std::env::var(CASE).is_ok_and(|case| case == test)
+}
+
+/// The child ran its test, and it passed.
+///
+/// # Panics
+/// With what the child wrote, if not.
+#[track_caller]
+pub fn passed(output: &Output) {
+    let (out, err) = (&output.stdout, &output.stderr);
+    let (out, err) = (String::from_utf8_lossy(out), String::from_utf8_lossy(err));
+    let passed = output.status.success() && out.contains(" 1 passed;");
+    assert!(passed, "{:?}\n{out}\n{err}", output.status);
+}
+
+/// The text of a panic.
+///
+/// # Panics
+/// When the payload is no text.
+#[track_caller]
+pub fn panic_text(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => (*payload.downcast::<&str>().expect("a text")).to_owned(),
+    }
+}
+
+/// Blocks the calling thread for a while, without telling the runtime.
+#[expect(clippy::disallowed_methods, reason = "that is what it is for")]
+pub fn nap(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Keeps the calling thread busy for a while, without a call of the runtime.
+#[inline(never)]
+pub fn spin(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+/// Waits for a condition, in a goroutine or not.
+///
+/// # Panics
+/// After a minute.
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "in vain: {what}");
+        gopark::blocking(|| nap(Duration::from_millis(1)));
+    }
+}
+
 /// Recurses `pages` deep, a page each.
 #[inline(never)]
 pub fn descend(pages: usize) -> usize {
@@ -86,6 +173,11 @@ pub fn descend(pages: usize) -> usize {
 pub fn thread_id() -> i64 {
     // SAFETY: a system call without arguments.
     unsafe { libc::syscall(libc::SYS_gettid) }
+}
+
+/// Whether this process has a thread with this id.
+pub fn thread_exists(id: i64) -> bool {
+    Path::new(&format!("/proc/self/task/{id}")).exists()
 }
 
 /// Lines of /proc/self/maps: mappings of this process.

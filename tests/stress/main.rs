@@ -2,6 +2,8 @@
 //!
 //! `GOPARK_SEED` repeats a run, `GOPARK_STRESS_ROUNDS` makes it longer.
 
+mod storm;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +20,10 @@ fn from_env(name: &str) -> Option<u64> {
 struct Random(u64);
 
 impl Random {
+    fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
     fn below(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

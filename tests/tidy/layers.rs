@@ -29,6 +29,7 @@ const CRATES: [(&str, Layers); 3] = [
     (
         "runtime/src/",
         &[
+            &["sys"],
             &["shim"],
             &["fatal"],
             &["util"],
@@ -85,6 +86,10 @@ fn crate_paths(text: &str) -> Vec<(usize, String)> {
         let Some(after) = code[at..].strip_prefix("crate::") else {
             continue;
         };
+        // In a macro: what the macro's user sees.
+        if code[..at].ends_with('$') {
+            continue;
+        }
         let begin = code.len() - after.len();
         for (from, name) in first_names(after) {
             let line = code[..begin + from].matches('\n').count() + 1;
@@ -156,8 +161,9 @@ pub(crate) fn model_checker(file: &File) -> Vec<Offence> {
     }
     let mut offences = Vec::new();
     for line in scan(&file.text) {
-        let tests_only = format!("all(test, {MODEL_CHECKER})");
-        let code = line.code.replace(&tests_only, "");
+        let models = format!("all(test, {MODEL_CHECKER})");
+        let tests = format!("all(test, not({MODEL_CHECKER}))");
+        let code = line.code.replace(&models, "").replace(&tests, "");
         if words(&code, MODEL_CHECKER).next().is_some() {
             let message = format!("`{MODEL_CHECKER}` outside a shim, `lib.rs` or `mod.rs`");
             offences.push(file.offence(line.number, message));

@@ -1,4 +1,4 @@
-//! Goroutines: yielding, handing over, spawning.
+//! Goroutines: yielding, handing over, spawning, and single calls of the runtime.
 #![expect(
     unsafe_code,
     reason = "starting a runtime is unsafe: its contract is about all code on it"
@@ -62,10 +62,20 @@ pub(crate) fn yields(runtime: &Runtime, count: u64) -> Result<Duration> {
 const MAIN: usize = 0;
 const PARTNER: usize = 1;
 
+/// What the first of two goroutines has done with its thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Thread {
+    /// Nothing: both run on the same one.
+    Shared,
+    /// Locked it: each hand-over leads to another one.
+    Locked,
+}
+
 /// Two goroutines that wake each other and park; the time that `count` hand-overs take.
-pub(crate) fn handoffs(runtime: &Runtime, count: u64) -> Duration {
+pub(crate) fn handoffs(runtime: &Runtime, thread: Thread, count: u64) -> Duration {
     let round_trips = count.div_ceil(2);
     let elapsed = runtime.run(move || {
+        let _locked = (thread == Thread::Locked).then(gopark::lock_os_thread);
         let turn = Arc::new(AtomicUsize::new(MAIN));
         let main = gopark::current();
         let partner = gopark::spawn({
@@ -112,4 +122,24 @@ pub(crate) fn spawn_joins(runtime: &Runtime, count: u64) -> Duration {
         }
         start.elapsed()
     })
+}
+
+/// Calls that may block and do not.
+pub(crate) fn blocking_calls(runtime: &Runtime, count: u64) -> Duration {
+    runtime.run(move || time(count, || gopark::blocking(|| ())))
+}
+
+/// Changes of the number of Ps from one to two and back.
+pub(crate) fn resizes(runtime: &Runtime, count: u64) -> Result<Duration> {
+    let (elapsed, procs) = runtime.run(move || {
+        let elapsed = time(count, || {
+            gopark::set_procs(2);
+            gopark::set_procs(1);
+        });
+        (elapsed, gopark::procs())
+    });
+    match procs {
+        1 => Ok(elapsed),
+        procs => Err(format!("{procs} Ps after a change to one").into()),
+    }
 }

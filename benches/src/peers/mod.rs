@@ -4,9 +4,13 @@
 //! turn, or under which name it is reported. Set-up (threads, runtimes, first hand-overs) lies
 //! outside of every interval.
 
+pub(crate) mod accounts;
 pub(crate) mod baton;
+pub(crate) mod blocked;
 pub(crate) mod goroutines;
+pub(crate) mod hogs;
 pub(crate) mod parked;
 pub(crate) mod raw;
 pub(crate) mod recursion;
+pub(crate) mod sysmon;
 pub(crate) mod threads;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use gopark::runtime::Runtime;
 use serde::{Deserialize, Serialize};
 
 use super::goroutines;
@@ -86,6 +87,18 @@ pub(crate) fn measure(stack_limit: usize, count: usize) -> Result<Found> {
             vmas: each(after.vmas - before.vmas),
         }
     }))
+}
+
+/// Leaves `count` goroutines parked until the runtime is dropped.
+pub(crate) fn crowd(runtime: &Runtime, count: usize) {
+    runtime.run(move || {
+        let gate = Arc::new(Gate::default());
+        for _ in 0..count {
+            let gate = Arc::clone(&gate);
+            gopark::go(move || gate.pass());
+        }
+        yield_until(&gate.parked, count);
+    });
 }
 
 /// Lets the others run until `counter` has reached `count`.

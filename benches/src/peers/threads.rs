@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use super::accounts;
 use super::baton::Baton;
 use crate::facts;
 use crate::measure::{Result, time};
@@ -94,9 +95,9 @@ pub(crate) fn yields(count: u64) -> Result<Duration> {
         let main = scope.spawn(move || {
             let placed = Placement::Pinned.take();
             start.wait();
-            let before = switches();
+            let before = accounts::own_switches();
             let elapsed = time(count.div_ceil(2), thread::yield_now);
-            let away = switches() - before;
+            let away = accounts::own_switches() - before;
             stop.store(true, Ordering::Relaxed);
             placed.map(|()| elapsed.mul_f64(count as f64 / (2 * away).max(1) as f64))
         });
@@ -105,13 +106,13 @@ pub(crate) fn yields(count: u64) -> Result<Duration> {
     })
 }
 
-/// How often the kernel has switched away from the calling thread.
-fn switches() -> u64 {
-    let status = facts::fields("/proc/thread-self/status");
-    ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"]
-        .iter()
-        .map(|name| facts::number(&status, name).expect("in every Linux since 2.6.23"))
-        .sum()
+/// Blocks the calling thread, and whichever goroutine runs on it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "on a plain thread, or where a blocked thread is what is measured"
+)]
+pub(crate) fn sleep(time: Duration) {
+    thread::sleep(time);
 }
 
 /// Spawns and joins, one at a time.

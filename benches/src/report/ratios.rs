@@ -1,7 +1,8 @@
 //! The results against the budgets.
 //!
 //! Absolute times belong to a machine; the budgets are ratios of medians of one run, except where
-//! a goroutine's memory or a spawn has a limit of its own.
+//! a goroutine's memory or a spawn has a limit of its own, and where the scheduler promises a time
+//! that slices and pauses of sysmon make, not the machine.
 
 use std::io::{self, Write};
 
@@ -13,6 +14,7 @@ use crate::measure::Series;
 enum Bound {
     AtMost(f64),
     AtLeast(f64),
+    Within(f64, f64),
 }
 
 /// A row of the table and how it is derived from medians.
@@ -29,7 +31,7 @@ const KIB: f64 = 1024.0;
 /// Mappings may come and go with the heap, but not with goroutines.
 const VMAS_MAX: f64 = 0.001;
 
-static BUDGETS: [Budget; 8] = [
+static BUDGETS: [Budget; 15] = [
     Budget {
         name: "switch-raw: gopark / corosensei",
         value: |m| m.ratio(("switch-raw", "gopark"), ("switch-raw", "corosensei")),
@@ -89,6 +91,55 @@ static BUDGETS: [Budget; 8] = [
         aim: Some(Bound::AtMost(0.0)),
         unit: "each",
     },
+    Budget {
+        name: "yield at 1 P (where a CAS takes 6.6 ns)",
+        value: |m| m.get("yield", "gopark"),
+        must: Bound::AtMost(25.0),
+        aim: None,
+        unit: "ns",
+    },
+    Budget {
+        name: "yield at 1 P / uncontended CAS",
+        value: |m| m.ratio(("yield", "gopark"), ("cas", "uncontended")),
+        must: Bound::AtMost(4.0),
+        aim: None,
+        unit: "x",
+    },
+    Budget {
+        name: "ticker-latency: p99",
+        value: |m| m.get("ticker-latency", "gopark-p99"),
+        must: Bound::AtMost(25.0),
+        aim: None,
+        unit: "ms",
+    },
+    Budget {
+        name: "hog-share: of the first of two",
+        value: |m| m.get("hog-share", "gopark"),
+        must: Bound::Within(0.4, 0.6),
+        aim: None,
+        unit: "of 1",
+    },
+    Budget {
+        name: "blocked-first: unsaid",
+        value: |m| m.get("blocked-first", "gopark-first"),
+        must: Bound::AtMost(1000.0),
+        aim: None,
+        unit: "us",
+    },
+    Budget {
+        name: "sysmon-busy",
+        value: |m| m.get("sysmon-busy", "gopark"),
+        must: Bound::AtMost(1.0),
+        aim: None,
+        unit: "%",
+    },
+    Budget {
+        name: "sysmon-idle: switches, most of any sample",
+        value: |m| m.worst("sysmon-idle", "gopark-switches"),
+        must: Bound::AtMost(0.0),
+        aim: None,
+        unit: "each",
+    },
 ];
 
 pub(crate) fn write(out: &mut dyn Write, all: &[Series]) -> io::Result<()> {
@@ -129,6 +180,7 @@ impl Bound {
         match self {
             Self::AtMost(bound) => value <= bound,
             Self::AtLeast(bound) => value >= bound,
+            Self::Within(least, most) => (least..=most).contains(&value),
         }
     }
 
@@ -136,6 +188,7 @@ impl Bound {
         match self {
             Self::AtMost(bound) => format!("≤ {bound}"),
             Self::AtLeast(bound) => format!("≥ {bound}"),
+            Self::Within(least, most) => format!("{least} to {most}"),
         }
     }
 }
@@ -144,13 +197,21 @@ impl Bound {
 struct Medians<'a>(&'a [Series]);
 
 impl Medians<'_> {
-    fn get(&self, workload: &str, peer: &str) -> Option<f64> {
+    fn row(&self, workload: &str, peer: &str) -> Option<&Series> {
         let rows = self
             .0
             .iter()
             .filter(|s| (s.track.workload, s.track.peer) == (workload, peer));
         rows.min_by_key(|series| series.track.procs)
-            .map(Series::median)
+    }
+
+    fn get(&self, workload: &str, peer: &str) -> Option<f64> {
+        self.row(workload, peer).map(Series::median)
+    }
+
+    /// The largest sample, for what must never happen.
+    fn worst(&self, workload: &str, peer: &str) -> Option<f64> {
+        self.row(workload, peer).map(Series::max)
     }
 
     fn ratio(&self, over: (&str, &str), under: (&str, &str)) -> Option<f64> {
@@ -203,6 +264,26 @@ mod tests {
         assert_eq!(written(&all(150.0)).matches("met").count(), 2);
         assert_eq!(written(&all(190.0)).matches("missed").count(), 1);
         assert_eq!(written(&all(201.0)).matches("missed").count(), 2);
+    }
+
+    #[test]
+    fn a_share_has_two_sides() {
+        let verdict = |share| written(&[series("hog-share", "gopark", 1, share)]);
+        assert!(
+            verdict(0.5).contains("0.4 to 0.6 |     | met"),
+            "{}",
+            verdict(0.5)
+        );
+        assert_eq!(verdict(0.39).matches("missed").count(), 1);
+        assert_eq!(verdict(0.61).matches("missed").count(), 1);
+    }
+
+    #[test]
+    fn an_idle_runtime_is_judged_by_its_worst_sample() {
+        let mut idle = series("sysmon-idle", "gopark-switches", 2, 0.0);
+        assert_eq!(written(&[idle.clone()]).matches("met").count(), 1);
+        idle.samples[3] = 1.0;
+        assert_eq!(written(&[idle]).matches("missed").count(), 1);
     }
 
     #[test]

@@ -29,9 +29,13 @@ const GRID: RGBColor = RGBColor(0xe4, 0xe7, 0xea);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Units in the order of their panels. Counts may be zero and have no place here.
-const PANELS: [(&str, &str); 3] = [
+/// Units in the order of their panels. Counts may be zero and have no place here, nor have shares,
+/// of which one half is right.
+const PANELS: [(&str, &str); 6] = [
     ("ns", "time, ns"),
+    ("us", "time, us"),
+    ("ms", "time, ms"),
+    ("%", "CPU, % of a core"),
     ("ns/page", "deep recursion, ns per page"),
     ("bytes", "memory, bytes"),
 ];

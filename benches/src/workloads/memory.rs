@@ -1,9 +1,7 @@
 //! Many parked goroutines.
 
-use std::time::Duration;
-
 use super::{Peers, Workload};
-use crate::child::{self, Task};
+use crate::child::{Fresh, Task};
 use crate::measure::{Peer, Plan, Result, Track};
 use crate::peers::parked::Found;
 
@@ -81,46 +79,23 @@ fn peer(
     stack_limit: usize,
     count: usize,
 ) -> Box<dyn Peer> {
-    Box::new(Parked {
+    let units = ["bytes", "ns", "ns", "ns", "count"];
+    let rows = workload.names.iter().zip(units);
+    let tracks = rows.map(|(workload, unit)| Track {
         workload,
-        name,
-        task: Task::Parked { stack_limit, count },
-    })
-}
-
-/// A child process per sample.
-struct Parked {
-    workload: &'static Workload,
-    name: &'static str,
-    task: Task,
-}
-
-impl Peer for Parked {
-    fn tracks(&self) -> Vec<Track> {
-        let units = ["bytes", "ns", "ns", "ns", "count"];
-        let rows = self.workload.names.iter().zip(units);
-        rows.map(|(workload, unit)| Track {
-            workload,
-            peer: self.name,
-            procs: 1,
-            unit,
-        })
-        .collect()
-    }
-
-    fn prepare(&mut self, _: Duration) -> Result<()> {
-        Ok(())
-    }
-
-    fn sample(&mut self) -> Result<Vec<f64>> {
-        let found: Found = child::measure(&self.task)?;
-        // In the order of the names above.
-        Ok(vec![
+        peer: name,
+        procs: 1,
+        unit,
+    });
+    let task = Task::Parked { stack_limit, count };
+    // In the order of the names above.
+    Fresh::boxed(tracks.collect(), task, |found: &Found| {
+        vec![
             found.bytes,
             found.spawn_ns,
             found.wake_ns,
             found.join_ns,
             found.vmas,
-        ])
-    }
+        ]
+    })
 }

@@ -3,10 +3,13 @@
 //! A workload is a name, the unit, what lies inside of an interval, and the peers that do it. The
 //! same words stand under the table and in `README.md`.
 
+mod calls;
+mod latency;
 mod memory;
 mod recursion;
 mod scheduling;
 mod switching;
+mod sysmon;
 
 use crate::facts;
 use crate::measure::{Peer, Plan, Result, Track};
@@ -25,30 +28,66 @@ pub(crate) struct Workload {
 
 pub(crate) type Peers = Vec<Box<dyn Peer>>;
 
-/// In the order of the table.
-pub(crate) static ALL: [&Workload; 8] = [
-    &switching::CAS,
-    &switching::SWITCH_RAW,
-    &scheduling::YIELD,
-    &scheduling::HANDOFF,
-    &scheduling::SPAWN_JOIN,
-    &recursion::DEEP_RECURSION,
-    &memory::PARKED,
-    &memory::PARKED_1M,
-];
+/// Workloads that are run together, by the subcommand of this name.
+#[derive(Debug)]
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    /// In the order of the table.
+    workloads: &'static [&'static Workload],
+}
 
-/// Those that `filter` names, or all if it is empty.
-pub(crate) fn chosen(filter: &[String]) -> Vec<&'static Workload> {
-    let wanted = |workload: &Workload| {
-        filter.is_empty()
-            || workload
-                .names
-                .iter()
-                .any(|&name| filter.iter().any(|f| f == name))
-    };
-    ALL.into_iter()
-        .filter(|workload| wanted(workload))
-        .collect()
+/// What goroutines cost.
+pub(crate) static SWITCH: Suite = Suite {
+    name: "switch",
+    workloads: &[
+        &switching::CAS,
+        &switching::SWITCH_RAW,
+        &scheduling::YIELD,
+        &scheduling::HANDOFF,
+        &scheduling::SPAWN_JOIN,
+        &recursion::DEEP_RECURSION,
+        &memory::PARKED,
+        &memory::PARKED_1M,
+    ],
+};
+
+/// What the scheduler promises.
+pub(crate) static SCHED: Suite = Suite {
+    name: "sched",
+    workloads: &[
+        &switching::CAS,
+        &scheduling::YIELD,
+        &calls::BLOCKING_CALL,
+        &calls::RESIZE,
+        &scheduling::LOCK_PINGPONG,
+        &latency::TICKER_LATENCY,
+        &latency::BLOCKED_FIRST,
+        &sysmon::BUSY,
+        &sysmon::IDLE,
+    ],
+};
+
+pub(crate) static SUITES: [&Suite; 2] = [&SWITCH, &SCHED];
+
+impl Suite {
+    /// Whatever `chosen` understands.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let workloads = self.workloads.iter();
+        workloads.flat_map(|workload| workload.names.iter().copied())
+    }
+
+    /// Those that `filter` names, or all if it is empty.
+    pub(crate) fn chosen(&self, filter: &[String]) -> Vec<&'static Workload> {
+        let wanted = |workload: &Workload| {
+            filter.is_empty()
+                || workload
+                    .names
+                    .iter()
+                    .any(|&name| filter.iter().any(|f| f == name))
+        };
+        let workloads = self.workloads.iter().copied();
+        workloads.filter(|workload| wanted(workload)).collect()
+    }
 }
 
 /// A row in nanoseconds.
@@ -59,5 +98,29 @@ fn ns(workload: &'static str, peer: &'static str, procs: usize) -> Track {
         peer,
         procs,
         unit: "ns",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_chooses_what_is_measured_together() {
+        let chosen = SCHED.chosen(&["hog-share".into(), "cas".into()]);
+        let names: Vec<_> = chosen.iter().map(|workload| workload.names[0]).collect();
+        assert_eq!(names, ["cas", "ticker-latency"]);
+        assert_eq!(SCHED.chosen(&[]).len(), SCHED.workloads.len());
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_workload_of_a_suite() {
+        for suite in SUITES {
+            let mut names: Vec<_> = suite.names().collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all, "{}", suite.name);
+        }
     }
 }

@@ -1,10 +1,8 @@
 //! Stacks that grow deep.
 
-use std::time::Duration;
-
 use super::{Peers, Workload};
-use crate::child::{self, Task};
-use crate::measure::{Peer, Plan, Result, Track};
+use crate::child::{Fresh, Task};
+use crate::measure::{Plan, Result, Track};
 use crate::peers::recursion::{Found, StackKind};
 
 pub(super) static DEEP_RECURSION: Workload = Workload {
@@ -28,44 +26,22 @@ fn depth_mib(plan: &Plan) -> usize {
 }
 
 fn deep_recursion(plan: &Plan) -> Result<Peers> {
-    let peer = |name, stack| -> Box<dyn Peer> {
-        Box::new(Recursion {
-            name,
-            task: Task::Recursion {
-                stack,
-                mib: depth_mib(plan),
-            },
-        })
+    let peer = |name, stack| {
+        let track = Track {
+            workload: "deep-recursion",
+            peer: name,
+            procs: 1,
+            unit: "ns/page",
+        };
+        let mib = depth_mib(plan);
+        Fresh::boxed(
+            vec![track],
+            Task::Recursion { stack, mib },
+            |found: &Found| vec![found.ns_per_page],
+        )
     };
     Ok(vec![
         peer("gopark", StackKind::Gopark),
         peer("plain", StackKind::Plain),
     ])
-}
-
-/// A child process per sample.
-struct Recursion {
-    name: &'static str,
-    task: Task,
-}
-
-impl Peer for Recursion {
-    fn tracks(&self) -> Vec<Track> {
-        let track = Track {
-            workload: "deep-recursion",
-            peer: self.name,
-            procs: 1,
-            unit: "ns/page",
-        };
-        vec![track]
-    }
-
-    fn prepare(&mut self, _: Duration) -> Result<()> {
-        Ok(())
-    }
-
-    fn sample(&mut self) -> Result<Vec<f64>> {
-        let found: Found = child::measure(&self.task)?;
-        Ok(vec![found.ns_per_page])
-    }
 }

@@ -6,6 +6,7 @@ use super::{Peers, Workload, ns};
 use crate::facts;
 use crate::measure::{Plan, Result, Timed};
 use crate::peers::baton::{Baton, CondvarBaton, FutexBaton, PipeBaton};
+use crate::peers::goroutines::Thread;
 use crate::peers::threads::Placement;
 use crate::peers::{goroutines, threads};
 
@@ -44,30 +45,58 @@ pub(super) static HANDOFF: Workload = Workload {
 fn handoffs(_: &Plan) -> Result<Peers> {
     let runtime = goroutines::runtime(1, None)?;
     let mut peers: Peers = vec![Timed::boxed(ns("handoff", "gopark", 1), move |count| {
-        Ok(goroutines::handoffs(&runtime, count))
+        Ok(goroutines::handoffs(&runtime, Thread::Shared, count))
     })];
     let futex = Rc::new(FutexBaton::default());
     let pipe = Rc::new(PipeBaton::new()?);
     let condvar = Rc::new(CondvarBaton::default());
-    pass_by(&mut peers, ["thread-futex", "thread-futex-free"], &futex);
-    pass_by(&mut peers, ["thread-pipe", "thread-pipe-free"], &pipe);
-    pass_by(
-        &mut peers,
-        ["thread-condvar", "thread-condvar-free"],
-        &condvar,
-    );
+    let name = "handoff";
+    let names = ["thread-futex", "thread-futex-free"];
+    pass_by(&mut peers, name, names, &futex);
+    let names = ["thread-pipe", "thread-pipe-free"];
+    pass_by(&mut peers, name, names, &pipe);
+    let names = ["thread-condvar", "thread-condvar-free"];
+    pass_by(&mut peers, name, names, &condvar);
     Ok(peers)
 }
 
 /// Adds the pinned and the free form of a pair of threads.
-fn pass_by<B: Baton + 'static>(peers: &mut Peers, names: [&'static str; 2], baton: &Rc<B>) {
+fn pass_by(
+    peers: &mut Peers,
+    workload: &'static str,
+    names: [&'static str; 2],
+    baton: &Rc<impl Baton + 'static>,
+) {
     for (name, placement) in names.into_iter().zip([Placement::Pinned, Placement::Free]) {
         let baton = Rc::clone(baton);
         peers.push(Timed::boxed(
-            ns("handoff", name, placement.cores()),
+            ns(workload, name, placement.cores()),
             move |count| threads::handoffs(&*baton, placement, count),
         ));
     }
+}
+
+pub(super) static LOCK_PINGPONG: Workload = Workload {
+    names: &["lock-pingpong"],
+    weight: 3,
+    peers: lock_pingpongs,
+    note: |_| {
+        "one way, half of a round trip between two threads on one P: a goroutine that has locked \
+         its thread and one that has not wake each other and park; threads as in handoff"
+            .into()
+    },
+};
+
+fn lock_pingpongs(_: &Plan) -> Result<Peers> {
+    let runtime = goroutines::runtime(1, None)?;
+    let mut peers: Peers = vec![Timed::boxed(
+        ns("lock-pingpong", "gopark", 1),
+        move |count| Ok(goroutines::handoffs(&runtime, Thread::Locked, count)),
+    )];
+    let futex = Rc::new(FutexBaton::default());
+    let names = ["thread-futex", "thread-futex-free"];
+    pass_by(&mut peers, "lock-pingpong", names, &futex);
+    Ok(peers)
 }
 
 pub(super) static SPAWN_JOIN: Workload = Workload {

@@ -6,15 +6,23 @@
 )]
 
 use std::io;
-use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gopark_stack::{Class, LIMIT_BYTES_MAX, WINDOW_BYTES_DEFAULT};
 
 use crate::api::runtime::Runtime;
-use crate::sched::shared::{Config, Shared};
+use crate::sched::roster::PROCS_MAX;
+use crate::sched::shared::{Config, Preemption, Shared};
+use crate::sched::sysmon::long_slice::{LongSlice, LongSliceHook};
+use crate::sys::{asymmetric, thread};
 
-const PROCS_MAX: usize = 1024;
+/// Threads that may be asked for: as many as Linux can number.
+const THREADS_MAX: usize = 4 << 20;
+const THREADS_DEFAULT: usize = 10_000;
+const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(10);
+const TIME_SLICE_DEFAULT: Duration = Duration::from_millis(10);
+const TIME_SLICE_MIN: Duration = Duration::from_micros(100);
 
 /// Builds a [`Runtime`].
 #[derive(Clone, Debug)]
@@ -24,6 +32,11 @@ pub struct Builder {
     stack_limit: usize,
     stack_window: usize,
     thread_name: String,
+    max_threads: usize,
+    keep_alive: Duration,
+    time_slice: Duration,
+    preemption: Preemption,
+    long_slice: Option<LongSliceHook>,
 }
 
 impl Default for Builder {
@@ -40,6 +53,11 @@ impl Builder {
             stack_limit: LIMIT_BYTES_MAX,
             stack_window: WINDOW_BYTES_DEFAULT,
             thread_name: String::from("gopark"),
+            max_threads: THREADS_DEFAULT,
+            keep_alive: KEEP_ALIVE_DEFAULT,
+            time_slice: TIME_SLICE_DEFAULT,
+            preemption: Preemption::Suspend,
+            long_slice: None,
         }
     }
 
@@ -72,6 +90,48 @@ impl Builder {
         self
     }
 
+    /// Threads that run goroutines, at most (10,000 by default, from 2). Blocked goroutines keep
+    /// theirs; when there are no more, the others wait for a thread, and a line on standard error
+    /// says so once.
+    #[doc(alias = "SetMaxThreads")]
+    pub fn max_threads(mut self, threads: usize) -> Builder {
+        self.max_threads = threads;
+        self
+    }
+
+    /// How long a thread without work waits before it ends (10 s by default), as long as there are
+    /// more of them than Ps.
+    pub fn thread_keep_alive(mut self, time: Duration) -> Builder {
+        self.keep_alive = time;
+        self
+    }
+
+    /// How long a goroutine may run while others wait (10 ms by default, from 100 µs); goroutines
+    /// that take turns share a slice.
+    pub fn time_slice(mut self, slice: Duration) -> Builder {
+        self.time_slice = slice;
+        self
+    }
+
+    /// What happens to goroutines that do not come back from a slice (`Preemption::Suspend` by
+    /// default).
+    pub fn preemption(mut self, preemption: Preemption) -> Builder {
+        self.preemption = preemption;
+        self
+    }
+
+    /// Calls `report` once for each slice that has lasted for `threshold`, from a thread of the
+    /// runtime's own. It is for finding code that hogs its thread: such a goroutine delays nobody
+    /// beyond its slice.
+    pub fn on_long_slice(
+        mut self,
+        threshold: Duration,
+        report: impl Fn(&LongSlice) + Send + Sync + 'static,
+    ) -> Builder {
+        self.long_slice = Some(LongSliceHook::new(threshold, report));
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Safety
@@ -82,67 +142,103 @@ impl Builder {
     ///
     /// # Errors
     /// `InvalidInput`, naming the value, for settings out of range (also of `GOPARK_PROCS`,
-    /// `GOPARK_GUARD`, `GOPARK_ARENA`, `GOPARK_DEBUG`); what the kernel says to a reservation of
-    /// address space, a signal handler or a thread.
+    /// `GOPARK_GUARD`, `GOPARK_ARENA`, `GOPARK_DEBUG`, `GOPARK_SCHEDTRACE`); what the kernel says
+    /// to a reservation of address space, a signal handler or a thread.
     pub unsafe fn build(self) -> io::Result<Runtime> {
-        let (migrate, seed) = debug_settings()?;
+        let debug = debug_settings()?;
+        asymmetric::choose(debug.fences)?;
+        let (procs, procs_follow) = self.procs_checked()?;
+        let ms = within("max_threads", self.max_threads, 2, THREADS_MAX)?;
+        if self.time_slice < TIME_SLICE_MIN {
+            let given = self.time_slice;
+            return Err(invalid(format!(
+                "a time slice of {given:?} is below {TIME_SLICE_MIN:?}"
+            )));
+        }
         let config = Config {
-            procs: self.procs_checked()?,
+            procs,
+            procs_follow,
             class: Class::for_limit(self.stack_limit)?,
             window: self.stack_window,
             thread_name: self.thread_name,
-            migrate,
-            seed,
+            threads_max: ms,
+            keep_alive: self.keep_alive,
+            time_slice: self.time_slice,
+            preemption: self.preemption,
+            long_slice: self.long_slice,
+            trace: trace_period()?,
+            migrate: debug.migrate,
+            seed: debug.seed,
         };
         let shared = Arc::new(Shared::new(config)?);
         Runtime::start(shared)
     }
 
-    fn procs_checked(&self) -> io::Result<usize> {
-        let from_env = || match std::env::var("GOPARK_PROCS") {
-            Err(_) => Ok(0),
-            Ok(text) => text
-                .parse::<usize>()
-                .map_err(|_| invalid("GOPARK_PROCS", &text)),
-        };
-        let procs = match self.procs {
+    /// The number of Ps, and whether it follows the machine's limits.
+    fn procs_checked(&self) -> io::Result<(usize, bool)> {
+        let chosen = match self.procs {
             Some(n) => n,
-            None => match from_env()? {
-                0 => num_cpu(),
-                n => n,
-            },
+            None => number_from_env("GOPARK_PROCS")?.unwrap_or(0),
         };
-        if procs > PROCS_MAX {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("procs of {procs} is outside 1..={PROCS_MAX}"),
-            ));
+        match chosen {
+            0 => Ok((thread::cpus().min(PROCS_MAX), true)),
+            n => Ok((within("procs", n, 1, PROCS_MAX)?, false)),
         }
-        Ok(procs)
     }
 }
 
-/// Goroutines that can run at the same time: CPUs that this process may use.
-#[doc(alias = "NumCPU")]
-pub fn num_cpu() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
+fn within(what: &str, n: usize, least: usize, most: usize) -> io::Result<usize> {
+    if (least..=most).contains(&n) {
+        return Ok(n);
+    }
+    Err(invalid(format!(
+        "{what} of {n} is outside {least}..={most}"
+    )))
 }
 
-/// `GOPARK_DEBUG=migrate,seed=N`.
-fn debug_settings() -> io::Result<(bool, u64)> {
-    let text = std::env::var("GOPARK_DEBUG").unwrap_or_default();
-    let (mut migrate, mut seed) = (false, 0);
+fn number_from_env(name: &str) -> io::Result<Option<usize>> {
+    let Ok(text) = std::env::var(name) else {
+        return Ok(None);
+    };
+    let number = text.parse().map_err(|_| not_understood(name, &text))?;
+    Ok(Some(number))
+}
+
+/// `GOPARK_SCHEDTRACE`, in milliseconds; 0 means none.
+fn trace_period() -> io::Result<Option<Duration>> {
+    let ms = number_from_env("GOPARK_SCHEDTRACE")?.filter(|ms| *ms != 0);
+    Ok(ms.map(|ms| Duration::from_millis(ms as u64)))
+}
+
+/// `GOPARK_DEBUG=migrate,fences,seed=N`.
+#[derive(Debug, Default)]
+struct Debug {
+    migrate: bool,
+    fences: bool,
+    seed: u64,
+}
+
+fn debug_settings() -> io::Result<Debug> {
+    const NAME: &str = "GOPARK_DEBUG";
+    let text = std::env::var(NAME).unwrap_or_default();
+    let mut debug = Debug::default();
     for word in text.split(',').filter(|word| !word.is_empty()) {
         match word.split_once('=') {
-            None if word == "migrate" => migrate = true,
-            Some(("seed", n)) => seed = n.parse().map_err(|_| invalid("GOPARK_DEBUG", &text))?,
-            _ => return Err(invalid("GOPARK_DEBUG", &text)),
+            None if word == "migrate" => debug.migrate = true,
+            None if word == "fences" => debug.fences = true,
+            Some(("seed", n)) => {
+                debug.seed = n.parse().map_err(|_| not_understood(NAME, &text))?;
+            }
+            _ => return Err(not_understood(NAME, &text)),
         }
     }
-    Ok((migrate, seed))
+    Ok(debug)
 }
 
-fn invalid(variable: &str, text: &str) -> io::Error {
-    let message = format!("{variable}={text} cannot be understood");
+fn not_understood(variable: &str, text: &str) -> io::Error {
+    invalid(format!("{variable}={text} cannot be understood"))
+}
+
+fn invalid(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }

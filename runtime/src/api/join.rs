@@ -4,9 +4,10 @@ use std::any::Any;
 use std::fmt;
 
 use crate::api::goroutine::Goroutine;
-use crate::api::raw;
-use crate::sched::header::G;
+use crate::sched::header::{self, G};
 use crate::sched::packet::{Receiver, Sleeper};
+use crate::sched::park;
+use crate::sys::fork;
 use crate::task::packet_state::Wait;
 
 /// The right to wait for a goroutine and to have its result. Dropping it detaches the goroutine.
@@ -29,31 +30,26 @@ impl<T> JoinHandle<T> {
     ///
     /// # Errors
     /// The payload of the panic.
+    ///
+    /// # Panics
+    /// On a plain thread of a forked child, where the goroutine will never end.
     pub fn join(mut self) -> Result<T, Box<dyn Any + Send>> {
         if !self.receiver.is_done() {
             match G::current() {
-                Some(_) => {
+                Some(me) => {
                     let receiver = &mut self.receiver;
-                    raw::park(|waiter| {
+                    let waiter = park::Waiter::of(me);
+                    park::park_with(me, header::Wait::Join, move || {
                         receiver.register(Sleeper::Goroutine(waiter)) == Wait::Sleep
                     });
                 }
-                None => self.join_thread(),
+                None => {
+                    assert!(!fork::is_child(), "gopark: a join was {}", fork::TEXT);
+                    self.receiver.wait_on_thread();
+                }
             }
         }
         self.receiver.take()
-    }
-
-    fn join_thread(&mut self) {
-        if self
-            .receiver
-            .register(Sleeper::Thread(std::thread::current()))
-            == Wait::Sleep
-        {
-            while !self.receiver.is_done() {
-                std::thread::park();
-            }
-        }
     }
 
     /// Whether the goroutine has ended. `join` does not block then.

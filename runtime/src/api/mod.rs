@@ -3,6 +3,10 @@
 pub(crate) mod builder;
 pub(crate) mod goroutine;
 pub(crate) mod join;
+pub(crate) mod leaked;
+pub(crate) mod local;
+pub(crate) mod procs;
 pub mod raw;
 pub(crate) mod runtime;
 pub(crate) mod spawn;
+pub(crate) mod thread;

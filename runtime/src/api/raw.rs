@@ -3,7 +3,7 @@
 //! A primitive that wants to block a goroutine calls [`park`](fn@park) with a closure that puts the
 //! [`Waiter`] where a waker will find it. The waker takes it out and calls [`Waiter::ready`].
 
-use crate::sched::header::G;
+use crate::sched::header::{G, Wait};
 use crate::sched::park;
 pub use crate::sched::park::Waiter;
 
@@ -25,5 +25,5 @@ pub use crate::sched::park::Waiter;
 pub fn park(commit: impl FnOnce(Waiter) -> bool) {
     let g = G::current().expect("gopark::raw::park called outside a goroutine");
     let waiter = Waiter::of(g);
-    park::park_with(g, move || commit(waiter));
+    park::park_with(g, Wait::Raw, move || commit(waiter));
 }

@@ -10,15 +10,22 @@ use std::io;
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gopark_stack::{Line, Part};
 
 use crate::api::builder::Builder;
 use crate::api::join::JoinHandle;
-use crate::api::spawn::{Home, Options, spawn_unbound};
+use crate::api::leaked::Leaked;
+use crate::api::spawn::{Home, spawn_unbound};
 use crate::sched::header::{G, GRef};
-use crate::sched::shared::Shared;
-use crate::sched::shutdown::shut_down;
+use crate::sched::launch::Options;
+use crate::sched::service::metrics::{self, Metrics};
+use crate::sched::service::shutdown;
+use crate::sched::service::threads::{self, Services};
+use crate::sched::shared::{Preemption, Shared};
+use crate::sched::sysmon::preempt;
+use crate::sys::fork;
 
 /// A scheduler with its own Ps and OS threads. Several may live in one process.
 ///
@@ -27,19 +34,21 @@ use crate::sched::shutdown::shut_down;
 #[derive(Debug)]
 pub struct Runtime {
     shared: Arc<Shared>,
+    /// Taken by whoever ends the runtime.
+    services: Option<Services>,
 }
 
 impl Runtime {
     pub(crate) fn start(shared: Arc<Shared>) -> io::Result<Runtime> {
         gopark_stack::set_describe(describe);
-        let runtime = Runtime { shared };
-        // One thread at once, so that a system that gives none says so here.
-        let wake = runtime.shared.idle.submit().expect("all Ps are idle");
-        match wake {
-            crate::sched::idle::Wake::Start { p } => runtime.shared.start_thread(p)?,
-            crate::sched::idle::Wake::Resume { .. } => unreachable!("there is no M yet"),
+        if shared.config.preemption == Preemption::Suspend {
+            preempt::install()?;
         }
-        Ok(runtime)
+        let services = threads::start(&shared)?;
+        Ok(Runtime {
+            shared,
+            services: Some(services),
+        })
     }
 
     /// Runs `main` as a goroutine and waits for it, blocking the calling thread. Goroutines that it
@@ -82,16 +91,55 @@ impl Runtime {
         self.shared.live() as usize
     }
 
-    /// Ps that no thread holds.
-    pub fn idle_procs(&self) -> usize {
-        self.shared.idle.idle_ps()
+    /// Counters and gauges.
+    pub fn metrics(&self) -> Metrics {
+        metrics::metrics(&self.shared)
+    }
+
+    /// Ends the runtime as a drop does, but waits for `timeout` at most.
+    ///
+    /// # Errors
+    /// The goroutines that have not ended by then. They go on, with their threads, until they park
+    /// or end.
+    ///
+    /// # Panics
+    /// When called by a goroutine of this runtime.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), Leaked> {
+        assert!(
+            !self.is_own(),
+            "gopark::Runtime::shutdown_timeout called by one of its own goroutines"
+        );
+        let services = self.services.take().expect("a runtime ends once");
+        let deadline = Instant::now().checked_add(timeout);
+        match shutdown::unwind_all(&self.shared, deadline) {
+            Ok(()) => {
+                threads::end(&self.shared, services);
+                Ok(())
+            }
+            Err(left) => {
+                threads::end_in_background(Arc::clone(&self.shared), services);
+                Err(Leaked::new(left))
+            }
+        }
+    }
+
+    fn is_own(&self) -> bool {
+        let own = |g: &G| std::ptr::eq(g.shared_ptr(), Arc::as_ptr(&self.shared));
+        G::current().is_some_and(own)
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let own = |g: &G| std::ptr::eq(g.shared_ptr(), Arc::as_ptr(&self.shared));
-        if G::current().is_some_and(own) {
+        let Some(services) = self.services.take() else {
+            return;
+        };
+        if fork::is_child() {
+            // There are no threads here to wait for.
+            std::mem::forget(services);
+            return;
+        }
+        if self.is_own() {
             // Waiting for oneself would last for ever: the runtime goes on, without a handle.
             assert!(
                 std::thread::panicking(),
@@ -99,7 +147,9 @@ impl Drop for Runtime {
             );
             return;
         }
-        shut_down(&self.shared);
+        let unwound = shutdown::unwind_all(&self.shared, None);
+        debug_assert!(unwound.is_ok(), "without a deadline nothing is left");
+        threads::end(&self.shared, services);
     }
 }
 
@@ -133,6 +183,9 @@ fn describe(header: NonNull<u8>, part: Part, line: &mut Line) -> fmt::Result {
                 None => Ok(()),
             }
         }
-        Part::Whence => writeln!(line, "spawned at {}", g.spawned_at),
+        Part::Whence => match g.told.spawned_at() {
+            Some(at) => writeln!(line, "spawned at {at}"),
+            None => Ok(()),
+        },
     }
 }

@@ -1,6 +1,6 @@
 //! Spawning goroutines.
 
-#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
+#![expect(unsafe_code, reason = "ends a packet that no goroutine will finish")]
 
 use std::io;
 use std::panic::Location;
@@ -10,82 +10,10 @@ use gopark_stack::Class;
 
 use crate::api::goroutine::Goroutine;
 use crate::api::join::JoinHandle;
-use crate::sched::entry::{Birth, create};
 use crate::sched::header::{G, GRef};
+use crate::sched::launch::{self, Options};
 use crate::sched::packet::Packet;
-use crate::sched::park;
 use crate::sched::shared::Shared;
-
-/// What may be chosen at spawn.
-#[derive(Debug)]
-pub(crate) struct Options {
-    pub(crate) class: Option<Class>,
-    pub(crate) name: Option<Arc<str>>,
-    pub(crate) spawned_at: &'static Location<'static>,
-}
-
-impl Options {
-    #[track_caller]
-    pub(crate) fn here() -> Options {
-        Options {
-            class: None,
-            name: None,
-            spawned_at: Location::caller(),
-        }
-    }
-}
-
-/// Makes a goroutine of the caller's runtime and makes it ready.
-fn launch_here<F, T>(me: &G, options: Options, f: F, packet: *mut u8) -> io::Result<(GRef, u64)>
-where
-    F: FnOnce() -> T,
-{
-    let m = me.machine();
-    let class = options.class.unwrap_or(m.shared.config.class);
-    // SAFETY: one short use; nothing in it switches.
-    let local = unsafe { m.local() };
-    let stack = local.stacks.take(class)?;
-    let id = local.ids.next();
-    let shared = &m.shared;
-    let birth = Birth {
-        id,
-        shared,
-        name: options.name,
-        spawned_at: options.spawned_at,
-    };
-    let g = create::<F, T>(stack, birth, f, packet);
-    m.p().count_spawn();
-    park::enqueue_here(m, g);
-    Ok((g, id))
-}
-
-/// The same from outside the runtime.
-fn launch_outside<F, T>(
-    shared: &Arc<Shared>,
-    options: Options,
-    f: F,
-    packet: *mut u8,
-) -> io::Result<(GRef, u64)>
-where
-    F: FnOnce() -> T,
-{
-    let mut outside = shared.outside();
-    let stack = outside
-        .stacks
-        .take(options.class.unwrap_or(shared.config.class))?;
-    let id = outside.ids.next();
-    drop(outside);
-    let birth = Birth {
-        id,
-        shared,
-        name: options.name,
-        spawned_at: options.spawned_at,
-    };
-    let g = create::<F, T>(stack, birth, f, packet);
-    shared.count_spawn_outside();
-    shared.submit_global(g);
-    Ok((g, id))
-}
 
 /// Where a goroutine is to live.
 #[derive(Debug)]
@@ -96,17 +24,22 @@ pub(crate) enum Home<'a> {
 }
 
 #[track_caller]
-fn launch<F, T>(home: Home<'_>, options: Options, f: F, packet: *mut u8) -> io::Result<(GRef, u64)>
+fn launch_at<F, T>(
+    home: Home<'_>,
+    options: Options,
+    f: F,
+    packet: *mut u8,
+) -> io::Result<(GRef, u64)>
 where
     F: FnOnce() -> T,
 {
     match (home, G::current()) {
-        (Home::Here(_), Some(me)) => launch_here::<F, T>(me, options, f, packet),
+        (Home::Here(_), Some(me)) => launch::here::<F, T>(me, options, f, packet),
         (Home::Here(call), None) => panic!("{call} called outside a runtime"),
         (Home::Runtime(shared), Some(me)) if me.shared_ptr() == Arc::as_ptr(shared) => {
-            launch_here::<F, T>(me, options, f, packet)
+            launch::here::<F, T>(me, options, f, packet)
         }
-        (Home::Runtime(shared), _) => launch_outside::<F, T>(shared, options, f, packet),
+        (Home::Runtime(shared), _) => launch::outside::<F, T>(shared, options, f, packet),
     }
 }
 
@@ -125,7 +58,7 @@ where
 {
     let (receiver, packet) = Packet::<T>::pair();
     let name = options.name.clone();
-    match launch::<F, T>(home, options, f, packet) {
+    match launch_at::<F, T>(home, options, f, packet) {
         Ok((g, id)) => Ok(JoinHandle::new(receiver, Goroutine::new(g, id, name))),
         Err(error) => {
             // There is no goroutine: this side ends its share of the packet.
@@ -165,7 +98,7 @@ where
     F: FnOnce() + Send + 'static,
 {
     let home = Home::Here("gopark::go");
-    if let Err(error) = launch::<F, ()>(home, Options::here(), f, std::ptr::null_mut()) {
+    if let Err(error) = launch_at::<F, ()>(home, Options::here(), f, std::ptr::null_mut()) {
         panic!("gopark::go: {error}");
     }
 }

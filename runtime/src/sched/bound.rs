@@ -1,18 +1,22 @@
-//! Goroutines that may not leave their thread for now, and those that must.
+//! Goroutines that may not leave their thread, and those that must.
 //!
-//! std counts panics in a thread-local. A goroutine that parks while it unwinds must therefore wake
-//! up on the same thread, and nobody else may run there meanwhile. It keeps its M: the P goes to
-//! another M, the thread sleeps inside the goroutine, and whoever later dequeues the goroutine
-//! gives his own P to that M and goes to sleep instead.
+//! A goroutine is bound to its M while it has locked the thread, and while it parks during an
+//! unwinding: std counts panics in a thread-local. Then the thread sleeps inside the goroutine, and
+//! its P goes to others. Whoever dequeues a bound goroutine gives his own P to that M and becomes
+//! idle.
 //!
 //! The opposite is for tests: under `GOPARK_DEBUG=migrate` a goroutine is left to another M.
 
 use std::ptr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::machine::{Given, Machine};
-use super::run;
+use super::find;
+use super::grant::Given;
+use super::hand_off::{self, hand_off};
+use super::machine::{Machine, Standing, unpin};
 use crate::sched::header::{G, GRef};
+use crate::sys::asymmetric;
 use crate::task::state::Commit;
 
 /// Migrate mode: how often an M leaves a goroutine to others before it runs it after all.
@@ -26,8 +30,6 @@ pub(crate) enum Dispatch {
     Run,
     /// Somebody else runs it.
     Gone,
-    /// The same, and the runtime ends.
-    End,
 }
 
 /// Held by a goroutine that unwinds, from before its park until after: a request to stop, which it
@@ -51,53 +53,133 @@ impl Drop for Unwinding<'_> {
     }
 }
 
-/// Parks `g`, which runs on its own stack, together with its thread.
+/// Parks `g`, which runs on its own stack on the pinned `m`, together with its thread. Comes back
+/// unpinned.
 #[inline(never)]
-pub(crate) fn park(g: &G, commit: impl FnOnce(&G) -> Commit) {
-    let m = g.machine();
-    g.bound.set(m.index + 1);
+pub(crate) fn park(g: &G, m: &Machine, commit: impl FnOnce(&G) -> Commit) {
+    let before = g.bound.replace(m.index as u32 + 1);
+    m.grant.wait();
     // The stack stays in use by this thread: after the commit a waker may queue `g`, but who
     // dequeues it finds `bound` and only gives a P.
     if commit(g) == Commit::Parked {
-        let wake = m.shared.idle.hand_off(m.release());
-        m.shared.carry_out(wake);
-        match m.sleeper.sleep() {
-            Given::P(p) => m.hold(p),
-            Given::End => unreachable!("a runtime ends after its goroutines"),
+        m.shared().idle.bound(true);
+        pass_on_and_sleep(m);
+        m.shared().idle.bound(false);
+    } else {
+        m.grant.unwait();
+        if !m.has_p() {
+            hand_off::claim(m);
         }
     }
-    g.bound.set(0);
+    g.bound.set(before);
+    unpin(m);
+}
+
+fn pass_on_and_sleep(m: &Machine) {
+    if m.has_p() {
+        hand_off(m.shared(), m.release());
+    }
+    match m.sleep() {
+        Given::P(p) => m.hold(p),
+        Given::End => unreachable!("a runtime ends after its goroutines"),
+    }
+}
+
+/// Lets others run in front of the bound `g`, which runs on the pinned `m`.
+#[cold]
+pub(crate) fn yield_now(g: &G, m: &Machine, standing: Standing) {
+    if standing != Standing::Held {
+        return hand_off::settle(m, standing);
+    }
+    if !find::anybody_nearby(m) {
+        return;
+    }
+    m.grant.wait();
+    m.push(g.to_ref());
+    pass_on_and_sleep(m);
 }
 
 /// Decides who runs a goroutine that `m` has dequeued; a bound one is given the P of `m`.
 pub(crate) fn dispatch(m: &Machine, g: GRef) -> Dispatch {
     let bound = g.get().bound.get();
     if bound == 0 {
-        return if m.shared.config.migrate {
+        return if m.shared().config.migrate {
             migrate(m, g)
         } else {
             Dispatch::Run
         };
     }
+    let target = m.shared().machines.get(bound as usize - 1);
+    target.grant.give(m.release());
+    target.wake();
+    Dispatch::Gone
+}
+
+/// Gives the P of `m` to the M of a claim.
+pub(crate) fn give(m: &Machine, claim: usize) {
     let p = m.release();
-    m.shared.idle.announce_without_p(m.index);
-    m.shared.sleeper(bound - 1).give(p);
-    if run::wait_for_p(m) {
-        Dispatch::Gone
-    } else {
-        Dispatch::End
+    if !hand_off::give_to_claim(m.shared(), claim, p) {
+        m.hold(p);
     }
 }
 
 #[cold]
 fn migrate(m: &Machine, g: GRef) -> Dispatch {
-    let others = m.shared.procs.len() > 1;
+    let others = m.shared().procs.limit() > 1;
     if !others || !ptr::eq(g.get().m.get(), m) || m.passes.get() == PASSES_MAX {
         m.passes.set(0);
         return Dispatch::Run;
     }
     m.passes.set(m.passes.get() + 1);
-    m.shared.submit_global(g);
+    m.shared().submit_global(g);
     std::thread::park_timeout(PASS_PAUSE);
     Dispatch::Gone
+}
+
+/// Binds the running goroutine `g` to its thread, once more.
+///
+/// # Panics
+/// When nested 2^32 times.
+pub(crate) fn lock(g: &G) {
+    let locks = g.locks.get();
+    g.locks.set(
+        locks
+            .checked_add(1)
+            .expect("lock_os_thread nested too deeply"),
+    );
+    if locks == 0 {
+        g.bound.set(g.machine().index as u32 + 1);
+    }
+}
+
+/// Undoes one [`lock`].
+pub(crate) fn unlock(g: &G) {
+    let locks = g.locks.get() - 1;
+    g.locks.set(locks);
+    if locks == 0 {
+        g.bound.set(0);
+    }
+}
+
+/// Runs `f` without being suspended by a signal, on the same thread throughout.
+pub(crate) fn no_preempt<T>(g: &G, f: impl FnOnce() -> T) -> T {
+    struct Shield<'a>(&'a G);
+    impl Drop for Shield<'_> {
+        fn drop(&mut self) {
+            let shield = &self.0.machine().shield;
+            shield.store(shield.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+            unlock(self.0);
+        }
+    }
+    lock(g);
+    let m = g.machine();
+    m.shield
+        .store(m.shield.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    let _shield = Shield(g);
+    asymmetric::light();
+    // A signal that is on its way finds the shield, and is over before `f` begins.
+    while m.grant.is_requested() {
+        std::thread::yield_now();
+    }
+    f()
 }

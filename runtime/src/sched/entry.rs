@@ -24,7 +24,8 @@ use gopark_stack::switch::Context;
 use super::header::{Body, G, GRef};
 use super::packet::Packet;
 use crate::fatal::no_unwind;
-use crate::sched::machine::Machine;
+use crate::sched::locals;
+use crate::sched::machine::{Machine, pin, unpin};
 use crate::sched::run;
 use crate::sched::shared::Shared;
 
@@ -71,11 +72,13 @@ where
         closure,
         packet,
         bound: Cell::new(0),
+        locks: Cell::new(0),
+        blocking: Cell::new(false),
+        locals: Cell::new(None),
         name: Cell::new(birth.name),
-        spawned_at: birth.spawned_at,
     };
     // SAFETY: the header of a stack that we own.
-    let g = unsafe { G::init(header, birth.id, birth.shared, body) };
+    let g = unsafe { G::init(header, birth.id, birth.shared, birth.spawned_at, body) };
     let context = g.context.get();
     // SAFETY: the goroutine is ours: nobody else refers to its context.
     let context = unsafe { &mut *context };
@@ -90,11 +93,22 @@ unsafe extern "C" fn entry(payload: *mut u8, arg: *mut u8) -> ! {
     // SAFETY: the payload of every switch is the machine that runs on this thread.
     let m = unsafe { &*payload.cast::<Machine>() };
     run::arrived(m);
+    unpin(m);
     // SAFETY: `create` gave the header as the argument.
     let g = unsafe { &*arg.cast::<G>() };
     // SAFETY: `create` stored a closure of the type that `run` is for.
     unsafe { (g.run)(g) };
-    run::exit(g)
+    end(g)
+}
+
+/// The end of a goroutine, on its own stack, when its closure is over.
+fn end(g: &G) -> ! {
+    if let Some(name) = g.name.take() {
+        g.machine().shared().forget_name(g.state.id());
+        drop(name);
+    }
+    let m = pin(g);
+    run::exit(g, m)
 }
 
 /// # Safety
@@ -111,6 +125,13 @@ where
         *unsafe { Box::from_raw(g.closure.cast::<F>()) }
     };
     let outcome = catch_unwind(AssertUnwindSafe(f));
+    if g.has_locals() {
+        // A destructor may park; a request to stop could not end it by unwinding.
+        g.state.set_deaf(true);
+        no_unwind("the destructor of a goroutine-local panicked", || {
+            locals::drop_all(g);
+        });
+    }
     let packet = g.packet;
     if packet.is_null() {
         no_unwind(

@@ -1,138 +1,209 @@
 //! Where the next goroutine comes from, in order.
 //!
-//! | step | source                                                                     |
-//! |------|----------------------------------------------------------------------------|
-//! | 1    | every 61st dispatch: one from the global queue, so that it cannot starve   |
-//! | 2    | `runnext`: readied or spawned last, its data still in the cache            |
-//! | 3    | the local queue, FIFO                                                      |
-//! | 4    | half of another P's queue; on the last of 4 passes its `runnext`           |
-//! | 5    | a batch of the global queue                                                |
+//! | step | source                                                                            |
+//! |------|-----------------------------------------------------------------------------------|
+//! | 1    | the slice is over: what was next goes to the tail, one from the global queue      |
+//! | 2    | every 61st slice: one from the global queue, so that it cannot starve             |
+//! | 3    | `runnext`: readied or spawned last, its data still in the cache; the slice goes on |
+//! | 4    | the local queue, FIFO; a new slice                                                |
+//! | 5    | half of another P's queue; on the last of 4 passes its `runnext`, after a grace   |
+//! | 6    | a fair batch of the global queue                                                  |
 //!
-//! Steps 1 to 3 also run on the stack of the goroutine that leaves, which then switches straight to
+//! The global queue is two: goroutines, and Ms that claim a P for theirs; they take turns.
+//!
+//! Steps 1 to 4 also run on the stack of the goroutine that leaves, which then switches straight to
 //! the next one; the rest belongs to the machine's loop.
 
 #![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
 
 use std::time::{Duration, Instant};
 
-use crossbeam_deque::Steal;
-
-use super::machine::Machine;
+use super::machine::{Machine, Standing, Work};
 use super::processor::Processor;
+use super::shared::Shared;
+use crate::queue::local::HALF;
 use crate::sched::header::GRef;
 
-const GLOBAL_TICK: u32 = 61;
+const GLOBAL_TICK: u64 = 61;
 const PASSES: usize = 4;
 /// A goroutine in `runnext` is about to be run by its own M: a thief gives it this long.
 const NEXT_GRACE: Duration = Duration::from_micros(3);
 
-/// Steps 1 to 3.
+/// Steps 1 to 4.
 #[inline]
-pub(crate) fn nearby(m: &Machine) -> Option<GRef> {
+pub(crate) fn nearby(m: &Machine) -> Option<Work> {
     let p = m.p();
-    // SAFETY: one short use; nothing below switches.
-    let local = unsafe { m.local() };
-    local.tick = local.tick.wrapping_add(1);
-    if local.tick.is_multiple_of(GLOBAL_TICK)
-        && let Some(g) = from_global_one(m)
-    {
-        return Some(g);
+    if !p.hold.is_held(m.token()) {
+        return slice_over(m);
     }
-    p.take_next().or_else(|| local.worker.pop())
+    if p.counts.ticks.get().is_multiple_of(GLOBAL_TICK)
+        && let Some(work) = global_one(m)
+    {
+        p.counts.ticks.add(1);
+        return Some(work);
+    }
+    if let Some(next) = p.take_next() {
+        return Some(Work::Run(next));
+    }
+    let oldest = p.pop()?;
+    p.counts.ticks.add(1);
+    Some(Work::Run(oldest))
+}
+
+/// Step 1. Somebody wants the P, or wants its slice to end.
+#[cold]
+fn slice_over(m: &Machine) -> Option<Work> {
+    let standing = m.standing();
+    assert!(
+        matches!(standing, Standing::Held | Standing::Preempted),
+        "a pinned M lost its P: {standing:?}"
+    );
+    let p = m.p();
+    p.counts.ticks.add(1);
+    if p.index >= m.shared().procs.limit() {
+        return None;
+    }
+    if let Some(next) = p.take_next() {
+        m.push(next);
+    }
+    global_one(m).or_else(|| p.pop().map(Work::Run))
 }
 
 /// Whether a yield would find somebody else to run.
 #[inline]
 pub(crate) fn anybody_nearby(m: &Machine) -> bool {
-    // SAFETY: one short use.
-    let local = unsafe { m.local() };
-    !local.worker.is_empty() || !m.p().peek_next().is_null() || !m.shared.inject.is_empty()
+    let p = m.p();
+    p.has_work() || anything_global(m.shared())
 }
 
-#[cold]
-fn from_global_one(m: &Machine) -> Option<GRef> {
-    loop {
-        match m.shared.inject.steal() {
-            Steal::Success(g) => return Some(g),
-            Steal::Empty => return None,
-            Steal::Retry => {}
-        }
+#[inline]
+fn anything_global(shared: &Shared) -> bool {
+    !shared.inject.is_empty() || shared.claims.len() != 0
+}
+
+/// One from the global queue: a goroutine or a claim, in turn.
+fn global_one(m: &Machine) -> Option<Work> {
+    let shared = m.shared();
+    if !anything_global(shared) {
+        return None;
     }
+    // SAFETY: one short use.
+    let claims_turn = &mut unsafe { m.local() }.claims_turn;
+    let goroutine = || shared.take_injected().map(Work::Run);
+    let claim = || shared.claims.pop().map(Work::Claim);
+    let work = if *claims_turn {
+        claim().or_else(goroutine)
+    } else {
+        goroutine().or_else(claim)
+    };
+    *claims_turn = matches!(work, Some(Work::Run(_)));
+    work
 }
 
-/// Steps 4 and 5. The machine searches.
-pub(crate) fn far(m: &Machine) -> Option<GRef> {
+/// Steps 5 and 6. The machine searches.
+pub(crate) fn far(m: &Machine) -> Option<Work> {
     for pass in 0..PASSES {
         if let Some(g) = steal_pass(m, pass + 1 == PASSES) {
-            return Some(g);
+            m.p().counts.ticks.add(1);
+            return Some(Work::Run(g));
         }
-        if let Some(g) = from_global(m) {
-            return Some(g);
+        if let Some(work) = from_global(m) {
+            return Some(work);
         }
     }
     None
 }
 
-/// Step 5, for a machine that does not search as well.
-pub(crate) fn from_global(m: &Machine) -> Option<GRef> {
-    if m.shared.config.migrate {
-        return from_global_one(m);
-    }
-    loop {
-        // SAFETY: one short use.
-        let local = unsafe { m.local() };
-        match m.shared.inject.steal_batch_and_pop(&local.worker) {
-            Steal::Success(g) => return Some(g),
-            Steal::Empty => return None,
-            Steal::Retry => {}
+/// Step 6, for a machine that does not search as well: a share of what there is, at most half of a
+/// local queue, which is empty.
+pub(crate) fn from_global(m: &Machine) -> Option<Work> {
+    let shared = m.shared();
+    let first = global_one(m)?;
+    m.p().counts.ticks.add(1);
+    if let Work::Run(_) = first
+        && !shared.config.migrate
+    {
+        let share = shared.inject.len() / shared.procs.limit();
+        for _ in 0..share.min(HALF - 1) {
+            let Some(g) = shared.take_injected() else {
+                break;
+            };
+            m.push(g);
         }
     }
+    Some(first)
 }
 
 /// Visits all other Ps once, in a random order: a random start and a stride that is coprime to
 /// their number.
 fn steal_pass(m: &Machine, last: bool) -> Option<GRef> {
-    let procs = &m.shared.procs;
-    let n = procs.len();
+    let procs = &m.shared().procs;
+    let n = procs.limit();
     // SAFETY: one short use.
     let random = unsafe { &mut m.local().random };
-    let (start, mut stride) = (random.next() as usize, random.next() as usize % n + 1);
+    let (start, stride) = (random.next() as usize, random.next() as usize);
+    walk(n, start, stride)
+        .map(|p| procs.get(p))
+        .filter(|victim| victim.index != m.p().index)
+        .find_map(|victim| steal_from(m, victim, last))
+}
+
+/// Every number below `n` once, in an order that the other two choose.
+fn walk(n: usize, start: usize, stride: usize) -> impl Iterator<Item = usize> {
+    let mut stride = stride % n + 1;
     while gcd(stride, n) != 1 {
         stride = stride % n + 1;
     }
-    let victims = (0..n).map(|i| &procs[(start + i * stride) % n]);
-    victims
-        .filter(|victim| victim.index != m.p().index)
-        .find_map(|v| steal_from(m, v, last))
+    (0..n).map(move |i| (start % n + i * stride) % n)
 }
 
 fn steal_from(m: &Machine, victim: &Processor, last: bool) -> Option<GRef> {
-    loop {
-        // SAFETY: one short use.
-        let local = unsafe { m.local() };
-        match victim.stealer.steal_batch_and_pop(&local.worker) {
-            Steal::Success(g) => return Some(g),
-            Steal::Retry => continue,
-            Steal::Empty if !last => return None,
-            Steal::Empty => {}
-        }
-        let seen = victim.peek_next();
-        if seen.is_null() {
-            return None;
-        }
-        let start = Instant::now();
-        while start.elapsed() < NEXT_GRACE {
-            std::hint::spin_loop();
-        }
-        return victim.steal_next(seen);
+    let own = m.p();
+    if let Some((word, n)) = victim.queue.steal_into(&own.queue) {
+        own.counts.steals.add(n as u64);
+        return Some(GRef::from_word(word));
     }
+    let seen = victim.queue.peek_next();
+    if !last || seen == 0 {
+        return None;
+    }
+    let start = Instant::now();
+    while start.elapsed() < NEXT_GRACE {
+        std::hint::spin_loop();
+    }
+    let stolen = victim.queue.steal_next(seen).map(GRef::from_word)?;
+    own.counts.steals.add(1);
+    Some(stolen)
 }
 
 /// Whether there is work anywhere: the look of a machine that has announced itself idle.
-pub(crate) fn anything_anywhere(m: &Machine) -> bool {
-    !m.shared.inject.is_empty() || m.shared.procs.iter().any(Processor::has_work)
+pub(crate) fn anything_anywhere(shared: &Shared) -> bool {
+    anything_global(shared) || shared.procs.iter().any(Processor::has_work)
 }
 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::walk;
+
+    #[test]
+    fn a_walk_visits_everybody_once() {
+        for n in 1..65 {
+            for (start, stride) in [(0, 0), (1, 1), (7, n), (n, 6), (12345, 67890)] {
+                let mut seen: Vec<_> = walk(n, start, stride).collect();
+                seen.sort_unstable();
+                assert_eq!(seen, (0..n).collect::<Vec<_>>(), "{n} {start} {stride}");
+            }
+        }
+    }
+
+    #[test]
+    fn walks_differ() {
+        let one: Vec<_> = walk(8, 0, 2).collect();
+        let two: Vec<_> = walk(8, 0, 4).collect();
+        assert_ne!(one, two);
+    }
 }

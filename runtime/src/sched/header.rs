@@ -9,10 +9,11 @@ use std::cell::{Cell, UnsafeCell};
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use gopark_stack::switch::{Context, stack_pointer};
 
+use crate::sched::locals::Locals;
 use crate::sched::machine::Machine;
 use crate::sched::shared::Shared;
 use crate::task::state::State;
@@ -26,7 +27,69 @@ pub(crate) struct G {
     pub(crate) state: State,
     /// The runtime that it belongs to: valid while `state` has the id that one came with.
     shared: AtomicPtr<Shared>,
+    pub(crate) told: Told,
     body: Body,
+}
+
+/// What reports say about the goroutine: to be trusted only together with the id.
+#[derive(Debug)]
+pub(crate) struct Told {
+    spawned_at: AtomicPtr<Location<'static>>,
+    /// When it parked last, by the runtime's coarse clock.
+    since_ms: AtomicU32,
+    /// A `Wait`, and [`TRIMMED`].
+    wait: AtomicU32,
+}
+
+/// The dead part of the stack has been given back since the goroutine parked.
+const TRIMMED: u32 = 1 << 31;
+
+/// Why a goroutine waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Wait {
+    None,
+    Park,
+    Raw,
+    Join,
+}
+
+impl Wait {
+    /// As reports say it.
+    pub(crate) const TEXTS: [&str; 4] = ["runnable", "park", "raw park", "join"];
+}
+
+impl Told {
+    /// Where it was spawned.
+    pub(crate) fn spawned_at(&self) -> Option<&'static Location<'static>> {
+        // SAFETY: null or a location of the program, which is for ever.
+        unsafe { self.spawned_at.load(Ordering::Relaxed).as_ref() }
+    }
+
+    /// Notes why and since when it waits.
+    #[inline]
+    pub(crate) fn waits(&self, why: Wait, now_ms: u32) {
+        self.wait.store(why as u32, Ordering::Relaxed);
+        self.since_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn since_ms(&self) -> u32 {
+        self.since_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_trimmed(&self) -> bool {
+        self.wait.load(Ordering::Relaxed) & TRIMMED != 0
+    }
+
+    pub(crate) fn set_trimmed(&self) {
+        self.wait.fetch_or(TRIMMED, Ordering::Relaxed);
+    }
+
+    /// Why it waited last.
+    pub(crate) fn wait_text(&self) -> &'static str {
+        let code = (self.wait.load(Ordering::Relaxed) & !TRIMMED) as usize;
+        Wait::TEXTS.get(code).copied().unwrap_or("?")
+    }
 }
 
 /// What belongs to the owner of the goroutine.
@@ -40,9 +103,19 @@ pub(crate) struct Body {
     /// The join packet; null when detached from the start.
     pub(crate) packet: *mut u8,
     /// Number of the machine whose thread it may not leave now, plus one; or 0.
-    pub(crate) bound: Cell<usize>,
+    pub(crate) bound: Cell<u32>,
+    /// Nesting of `lock_os_thread`.
+    pub(crate) locks: Cell<u32>,
+    /// Inside `blocking`.
+    pub(crate) blocking: Cell<bool>,
+    pub(crate) locals: Cell<Option<Box<Locals>>>,
     pub(crate) name: Cell<Option<Arc<str>>>,
-    pub(crate) spawned_at: &'static Location<'static>,
+}
+
+impl std::fmt::Debug for G {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.state.fmt(f)
+    }
 }
 
 impl std::ops::Deref for G {
@@ -85,8 +158,16 @@ impl GRef {
         NonNull::new(ptr).map(GRef)
     }
 
-    pub(crate) fn as_ptr(self) -> *mut G {
-        self.0.as_ptr()
+    /// As the local queue keeps it.
+    #[inline]
+    pub(crate) fn to_word(self) -> usize {
+        self.0.as_ptr().expose_provenance()
+    }
+
+    /// From the local queue.
+    #[inline]
+    pub(crate) fn from_word(word: usize) -> GRef {
+        GRef(NonNull::new(std::ptr::with_exposed_provenance_mut(word)).expect("never 0"))
     }
 
     /// The header.
@@ -109,6 +190,7 @@ impl G {
         header: NonNull<u8>,
         id: u64,
         shared: &Shared,
+        spawned_at: &'static Location<'static>,
         body: Body,
     ) -> &'a G {
         let place: *mut G = header.cast().as_ptr();
@@ -120,6 +202,9 @@ impl G {
         let g = unsafe { &*place };
         g.shared
             .store(std::ptr::from_ref(shared).cast_mut(), Ordering::Relaxed);
+        let spawned_at = std::ptr::from_ref(spawned_at).cast_mut();
+        g.told.spawned_at.store(spawned_at, Ordering::Relaxed);
+        g.told.waits(Wait::None, 0);
         g.state.start(id);
         g
     }
@@ -149,6 +234,14 @@ impl G {
     pub(crate) fn machine(&self) -> &Machine {
         // SAFETY: set by the machine at dispatch; it outlives what it runs.
         unsafe { &*self.m.get() }
+    }
+
+    /// Whether there are goroutine-locals. For the owner.
+    pub(crate) fn has_locals(&self) -> bool {
+        let locals = self.locals.take();
+        let has = locals.is_some();
+        self.locals.set(locals);
+        has
     }
 
     /// A copy of the name. For the owner.

@@ -1,14 +1,17 @@
 //! Idle Ps, sleeping Ms, and whom to wake.
 //!
-//! New work must never wait while a P is idle and every M that could run it sleeps; and no thread
-//! may be woken in vain, because that costs tens of microseconds. Two parties meet:
+//! New work must never wait while a P is idle and an M could run it; and no thread may be woken in
+//! vain, because that costs tens of microseconds. Two parties meet:
 //!
 //! *Submitter*, after it has put work on a queue: S1 fence; S2 if no P is idle or somebody is
 //! searching, done; S3 become the one who wakes (searching 0 to 1); S4 take an idle P and a
-//! sleeping M, and give the P to the M, which wakes up searching.
+//! sleeping M, and give the P to the M, which wakes up searching. Without a sleeping M: leave the
+//! P, stop searching, ask for a thread; an M that starts looks for a P and for work by itself.
 //!
 //! *Searcher* without success: I1 put P and M on the idle lists; I2 stop searching; I3 fence; I4
 //! look through all queues once more; I5 work: take the announcement back; none: sleep.
+//!
+//! *M that has lost its P*: the same without a P: announce, fence, look, retract.
 //!
 //! # Proof sketch
 //!
@@ -19,15 +22,23 @@
 //! another submitter has just become the waker, and its M searches. An M that found work and was
 //! searching submits again for what is left.
 //!
+//! The number of Ps goes down by lowering `limit`: a P at or above it that is laid down is retired
+//! instead of listed; its M moves its queue to the global one before, and looks after (I4).
+//!
 //! # Invariants
 //!
-//! 1. `idle_ps` is the length of the list of Ps; it changes under the lock.
-//! 2. An M is on the list of Ms or has (or is about to be given) a P, or is bound elsewhere.
+//! 1. `idle_ps` is the length of the list of Ps; both change under the lock, as `limit` does.
+//! 2. An M is on the list of Ms or has (or is about to be given) a P, or sleeps for its goroutine
+//!    or claim, or runs without a P.
 //! 3. `searching` counts Ms that have yet to pass I2 or report found work.
+//! 4. The lists never grow beyond what was reserved: they are changed where nothing may be
+//!    allocated.
 //!
 //! Loom models fences, not accesses, as sequentially consistent, and so does this file.
-//! Modelled in `tests/loom_idle.rs`, with I4 before I2 as the seeded bug.
+//! Modelled in `tests/loom_idle.rs`: `submit_against_sleep` with one and two Ms,
+//! `lower_limit_against_submit`, `deadlock_against_a_late_ready`, each with a seeded bug.
 
+use super::lists::{Census, Lists, Start};
 use crate::shim::{AtomicU32, Mutex, Ordering, fence};
 
 /// Whom to wake, with which P. The M starts as a searcher.
@@ -36,8 +47,8 @@ use crate::shim::{AtomicU32, Mutex, Ordering, fence};
 pub(crate) enum Wake {
     /// Give the P to this sleeping M.
     Resume { m: usize, p: usize },
-    /// Start a thread for the P.
-    Start { p: usize },
+    /// Start a thread; it will look for a P.
+    Start,
 }
 
 /// What becomes of an M that announced itself idle and then saw work.
@@ -50,6 +61,18 @@ pub(crate) enum Retract {
     Sleep,
 }
 
+/// Whether an M is there for a P.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spare {
+    /// One sleeps.
+    Ready,
+    /// None; ask for a thread.
+    Ask,
+    /// None; one is being started, or there may be no more.
+    None,
+}
+
 /// See the top of this file.
 #[derive(Debug)]
 pub(crate) struct Idle {
@@ -58,23 +81,18 @@ pub(crate) struct Idle {
     searching: AtomicU32,
 }
 
-#[derive(Debug)]
-struct Lists {
-    ps: Vec<usize>,
-    ms: Vec<usize>,
-}
-
 impl Idle {
-    /// All of `procs` Ps are idle, and there is no M.
-    pub(crate) fn new(procs: usize) -> Idle {
+    /// All of `procs` Ps are idle, and there is no M; there will be `procs_max` and `threads_max`.
+    pub(crate) fn new(procs: usize, procs_max: usize, threads_max: usize) -> Idle {
         Idle {
-            lists: Mutex::new(Lists {
-                ps: (0..procs).rev().collect(),
-                ms: Vec::new(),
-            }),
+            lists: Mutex::new(Lists::new(procs, procs_max, threads_max)),
             idle_ps: AtomicU32::new(procs as u32),
             searching: AtomicU32::new(0),
         }
+    }
+
+    fn set_idle_ps(&self, lists: &Lists) {
+        self.idle_ps.store(lists.ps.len() as u32, Ordering::Relaxed);
     }
 
     /// S1 to S4: work has been submitted.
@@ -95,42 +113,46 @@ impl Idle {
         self.searching
             .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed)
             .ok()?;
-        let wake = self.pair();
-        if wake.is_none() {
-            // AcqRel as above. The P went to somebody who looks at the queues himself.
-            self.searching.fetch_sub(1, Ordering::AcqRel);
-        }
+        let mut lists = self.lists.lock().unwrap();
+        let wake = match (lists.ps.last().copied(), lists.ms.last().copied()) {
+            (Some(p), Some(m)) => {
+                lists.ps.pop();
+                lists.ms.pop();
+                lists.wakes += 1;
+                self.set_idle_ps(&lists);
+                return Some(Wake::Resume { m, p });
+            }
+            (Some(_), None) => lists.want_thread().then_some(Wake::Start),
+            // The P went to somebody who looks at the queues himself.
+            (None, _) => None,
+        };
+        // Under the lock: who lays down a P after this, and sleeps, leaves it to no waker that only
+        // pretends to search. AcqRel: see invariant 3.
+        self.searching.fetch_sub(1, Ordering::AcqRel);
         wake
     }
 
-    /// An idle P and an M to run it.
-    fn pair(&self) -> Option<Wake> {
+    /// A P that its owner lays down, and has emptied if it is above the limit. The caller looks at
+    /// all queues then and submits.
+    pub(crate) fn release(&self, p: usize) {
+        let mut lists = self.lists.lock().unwrap();
+        lists.lay_down(p);
+        self.set_idle_ps(&lists);
+        drop(lists);
+        // SeqCst: I3, pairs with S1.
+        fence(Ordering::SeqCst);
+    }
+
+    /// An idle P for an M that has none and runs a goroutine already.
+    pub(crate) fn take_p(&self) -> Option<usize> {
+        if self.idle_ps.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
         let mut lists = self.lists.lock().unwrap();
         let p = lists.ps.pop()?;
-        self.idle_ps.store(lists.ps.len() as u32, Ordering::Relaxed);
-        Some(match lists.ms.pop() {
-            Some(m) => Wake::Resume { m, p },
-            None => Wake::Start { p },
-        })
-    }
-
-    /// Finds a sleeping M for a P that its M gives away; it starts as a searcher.
-    pub(crate) fn hand_off(&self, p: usize) -> Wake {
-        // AcqRel: see invariant 3.
-        self.searching.fetch_add(1, Ordering::AcqRel);
-        match self.lists.lock().unwrap().ms.pop() {
-            Some(m) => Wake::Resume { m, p },
-            None => Wake::Start { p },
-        }
-    }
-
-    /// No thread could be started for a P.
-    pub(crate) fn give_up(&self, p: usize) {
-        let mut lists = self.lists.lock().unwrap();
-        lists.ps.push(p);
-        self.idle_ps.store(lists.ps.len() as u32, Ordering::Relaxed);
-        // AcqRel: see invariant 3.
-        self.searching.fetch_sub(1, Ordering::AcqRel);
+        lists.wakes += 1;
+        self.set_idle_ps(&lists);
+        Some(p)
     }
 
     /// Whether an M that found nothing close by should search: searchers are at most half of the
@@ -146,18 +168,23 @@ impl Idle {
         true
     }
 
-    /// A searcher found work. There may be more: the caller submits again.
+    /// A searcher found work. There may be more: the caller looks, and submits again.
     pub(crate) fn found(&self) {
         // AcqRel: see invariant 3.
         self.searching.fetch_sub(1, Ordering::AcqRel);
+        // SeqCst: I3, pairs with S1: a submitter that still saw the searcher is seen by the look.
+        fence(Ordering::SeqCst);
     }
 
-    /// I1 to I3: M `m` gives up `p`. The caller looks at all queues now.
-    pub(crate) fn announce(&self, m: usize, p: usize, searching: bool) {
+    /// I1 to I3: M `m` gives up its P, if it has one, as in [`Idle::release`]. The caller looks at
+    /// all queues now.
+    pub(crate) fn announce(&self, m: usize, p: Option<usize>, searching: bool) {
         let mut lists = self.lists.lock().unwrap();
-        lists.ps.push(p);
+        if let Some(p) = p {
+            lists.lay_down(p);
+        }
         lists.ms.push(m);
-        self.idle_ps.store(lists.ps.len() as u32, Ordering::Relaxed);
+        self.set_idle_ps(&lists);
         drop(lists);
         if searching {
             // AcqRel: see invariant 3.
@@ -167,38 +194,166 @@ impl Idle {
         fence(Ordering::SeqCst);
     }
 
-    /// M `m`, which has no P, goes to sleep.
-    pub(crate) fn announce_without_p(&self, m: usize) {
-        self.lists.lock().unwrap().ms.push(m);
-    }
-
     /// I5: M `m` saw work after it had announced itself idle.
     pub(crate) fn retract(&self, m: usize) -> Retract {
         let mut lists = self.lists.lock().unwrap();
-        let Some(at) = lists.ms.iter().position(|other| *other == m) else {
+        let Some(at) = lists.ms.iter().rposition(|other| *other == m) else {
             return Retract::Sleep;
         };
         let Some(p) = lists.ps.pop() else {
             return Retract::Sleep;
         };
-        lists.ms.swap_remove(at);
-        self.idle_ps.store(lists.ps.len() as u32, Ordering::Relaxed);
+        lists.ms.remove(at);
+        lists.wakes += 1;
+        self.set_idle_ps(&lists);
         // AcqRel: see invariant 3.
         self.searching.fetch_add(1, Ordering::AcqRel);
         Retract::Search { p }
     }
 
+    /// M `m` has slept for long: true if it may end, because more than `keep` sleep.
+    pub(crate) fn retire(&self, m: usize, keep: usize) -> bool {
+        let mut lists = self.lists.lock().unwrap();
+        if lists.ms.len() <= keep {
+            return false;
+        }
+        let Some(at) = lists.ms.iter().position(|other| *other == m) else {
+            return false;
+        };
+        lists.ms.remove(at);
+        true
+    }
+
+    /// The number of a thread to start, if one was asked for.
+    pub(crate) fn next_thread(&self) -> Option<usize> {
+        self.lists.lock().unwrap().next_thread()
+    }
+
+    /// Whether an M sleeps that could run a P.
+    pub(crate) fn has_spare(&self) -> bool {
+        !self.lists.lock().unwrap().ms.is_empty()
+    }
+
+    /// The same; if not, a thread is wanted.
+    pub(crate) fn spare(&self) -> Spare {
+        let mut lists = self.lists.lock().unwrap();
+        if !lists.ms.is_empty() {
+            return Spare::Ready;
+        }
+        if lists.want_thread() {
+            Spare::Ask
+        } else {
+            Spare::None
+        }
+    }
+
+    /// M `m` has started: the idle P with which it searches, if there is one; else it is on the
+    /// idle list, and looks at the queues as any M that went idle.
+    pub(crate) fn join(&self, m: usize) -> Option<usize> {
+        let mut lists = self.lists.lock().unwrap();
+        lists.start = Start::No;
+        lists.wakes += 1;
+        let p = lists.ps.pop();
+        match p {
+            Some(_) => {
+                self.set_idle_ps(&lists);
+                // AcqRel: see invariant 3.
+                self.searching.fetch_add(1, Ordering::AcqRel);
+            }
+            None => lists.ms.push(m),
+        }
+        drop(lists);
+        // SeqCst: I3, pairs with S1.
+        fence(Ordering::SeqCst);
+        p
+    }
+
+    /// The thread of M `m`, which is on no list, is over: true if another must be asked for.
+    pub(crate) fn left(&self, m: usize) -> bool {
+        let mut lists = self.lists.lock().unwrap();
+        lists.threads -= 1;
+        lists.free.push(m);
+        std::mem::take(&mut lists.refused) && lists.want_thread()
+    }
+
+    /// The thread of M `m` could not be started: it is still wanted.
+    pub(crate) fn failed(&self, m: usize) {
+        let mut lists = self.lists.lock().unwrap();
+        lists.threads -= 1;
+        lists.free.push(m);
+        lists.start = Start::Wanted;
+    }
+
+    /// An M goes to sleep for its parked goroutine, or was given a P for it.
+    pub(crate) fn bound(&self, asleep: bool) {
+        let mut lists = self.lists.lock().unwrap();
+        if asleep {
+            lists.bound += 1;
+        } else {
+            lists.bound -= 1;
+            lists.wakes += 1;
+        }
+    }
+
+    /// Sets the number of Ps. Idle ones above it are retired, as others will be when they are laid
+    /// down; retired ones below it, which the caller has made, become idle.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        let mut lists = self.lists.lock().unwrap();
+        lists.limit = limit;
+        lists.retire_excess();
+        self.set_idle_ps(&lists);
+        drop(lists);
+        // SeqCst: I3, pairs with S1.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Ps above the limit that are not retired yet.
+    pub(crate) fn excess(&self) -> usize {
+        let lists = self.lists.lock().unwrap();
+        lists.retired[lists.limit..].iter().filter(|r| !**r).count()
+    }
+
     /// All sleeping Ms, which the caller ends.
     pub(crate) fn drain(&self) -> Vec<usize> {
-        std::mem::take(&mut self.lists.lock().unwrap().ms)
+        let mut lists = self.lists.lock().unwrap();
+        let ms = lists.ms.clone();
+        lists.ms.clear();
+        ms
     }
 
     /// Ps that no M holds.
+    #[inline]
     pub(crate) fn idle_ps(&self) -> usize {
         self.idle_ps.load(Ordering::Relaxed) as usize
+    }
+
+    /// Ms that search.
+    pub(crate) fn searching(&self) -> usize {
+        self.searching.load(Ordering::Relaxed) as usize
+    }
+
+    pub(crate) fn census(&self) -> Census {
+        let lists = self.lists.lock().unwrap();
+        Census {
+            threads: lists.threads,
+            idle_ms: lists.ms.len(),
+            bound: lists.bound,
+            idle_ps: lists.ps.len(),
+            limit: lists.limit,
+            searching: self.searching(),
+            wakes: lists.wakes,
+        }
+    }
+
+    /// Whether more threads are wanted than there may be.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.lists.lock().unwrap().refused
     }
 }
 
 #[cfg(all(test, gopark_loom))]
 #[path = "tests/loom_idle.rs"]
 mod loom_idle;
+#[cfg(all(test, gopark_loom))]
+#[path = "tests/loom_limit.rs"]
+mod loom_limit;

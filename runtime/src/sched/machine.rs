@@ -1,24 +1,40 @@
-//! M: an OS thread that runs goroutines, and how it sleeps.
+//! M: an OS thread that runs goroutines, how it pins, and how it sleeps.
+//!
+//! Ms live in a table of their runtime (`roster.rs`) and are used again by later threads, so that
+//! sysmon, givers of Ps and the signal handler may look at them at any time.
+//!
+//! | fields                                          | touched by                            |
+//! |-------------------------------------------------|---------------------------------------|
+//! | `pin`, `grant`, `shield`, `tid`, `current`, ... | anybody; atomics                      |
+//! | the rest                                        | the M's thread and, between two threads, nobody |
+//!
+//! The signal handler of the thread may change `p` at any instruction that is not pinned: so `p` is
+//! read anew after every `pin`.
 
-#![expect(unsafe_code, reason = "refers to the P that this M holds")]
+#![expect(unsafe_code, reason = "refers to the P and the runtime of this M")]
 
 use std::cell::{Cell, UnsafeCell};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::Thread;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use std::time::Duration;
 
 use gopark_stack::switch::Context;
 
+use super::grant::{Given, Grant};
+use super::hold::{Look, Pin, Token};
 use super::processor::{Local, Processor};
 use super::shared::Shared;
-use crate::sched::header::GRef;
+use crate::sched::header::{G, GRef};
+use crate::sys::{fork, futex, thread};
 
 /// What must happen once the context that was left is saved. Done on the stack that was entered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum After {
     Nothing,
-    /// Put the goroutine at the tail of the queue.
+    /// Put the goroutine at the tail of the local queue.
     Requeue(GRef),
+    /// Put it on the global queue.
+    Global(GRef),
     /// Commit its park; a wake may have come first.
     Commit(GRef),
     /// The same, by token.
@@ -27,125 +43,269 @@ pub(crate) enum After {
     Recycle(GRef),
 }
 
-/// An M. Lives on its own thread's stack.
+/// What was found to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    Run(GRef),
+    /// M of this number claims a P.
+    Claim(usize),
+}
+
+/// How a pinned M stands to its P.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Held,
+    /// Held, and the slice is over.
+    Preempted,
+    /// The goroutine is inside `blocking`.
+    Blocking,
+    Lost,
+}
+
+/// An M.
 pub(crate) struct Machine {
     pub(crate) index: usize,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) sleeper: Arc<Sleeper>,
+    token: Token,
+    pub(crate) pin: Pin,
+    pub(crate) grant: Grant,
+    /// Nesting of `no_preempt`: sysmon sends no signal while it is not 0.
+    pub(crate) shield: AtomicU32,
+    /// The kernel's number of the thread; 0 when there is none.
+    pub(crate) tid: AtomicI32,
+    /// The goroutine that runs here.
+    pub(crate) current: AtomicPtr<G>,
+    /// The thread blocks the signal, or did not answer it in time: it is detached instead.
+    pub(crate) is_deaf: AtomicBool,
+    /// The goroutine is inside `blocking`.
+    pub(crate) is_blocking: AtomicBool,
+    /// sysmon took the P while user code ran; until the M notices.
+    pub(crate) is_detached: AtomicBool,
+    shared: Cell<*const Shared>,
+    p: AtomicPtr<Processor>,
     /// The thread's own context: the scheduler's loop.
     pub(crate) context: UnsafeCell<Context>,
-    p: Cell<*const Processor>,
     pub(crate) after: Cell<After>,
-    /// Picked by a goroutine that could not switch to it: the loop runs it first.
-    pub(crate) picked: Cell<Option<GRef>>,
+    /// Found by a goroutine that could not switch to it: the loop handles it first.
+    pub(crate) picked: Cell<Option<Work>>,
     pub(crate) searching: Cell<bool>,
+    /// The goroutine that ended here had locked the thread: it ends too.
+    pub(crate) ends: Cell<bool>,
     /// Migrate mode: how often in a row a goroutine was left to others.
     pub(crate) passes: Cell<u32>,
 }
 
+// SAFETY: the cells are used by one thread at a time: the lock of the idle lists orders the end of
+// one thread before the start of the next with the same number.
+unsafe impl Sync for Machine {}
+// SAFETY: as for Sync.
+unsafe impl Send for Machine {}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("index", &self.index)
+            .field("grant", &self.grant)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Machine {
-    pub(crate) fn new(shared: Arc<Shared>, index: usize, sleeper: Arc<Sleeper>) -> Machine {
+    pub(crate) fn new(index: usize) -> Machine {
         Machine {
             index,
-            shared,
-            sleeper,
+            token: Token::of(index),
+            pin: Pin::new(),
+            grant: Grant::new(),
+            shield: AtomicU32::new(0),
+            tid: AtomicI32::new(0),
+            current: AtomicPtr::new(ptr::null_mut()),
+            is_deaf: AtomicBool::new(false),
+            is_blocking: AtomicBool::new(false),
+            is_detached: AtomicBool::new(false),
+            shared: Cell::new(ptr::null()),
+            p: AtomicPtr::new(ptr::null_mut()),
             context: UnsafeCell::new(Context::empty()),
-            p: Cell::new(std::ptr::null()),
             after: Cell::new(After::Nothing),
             picked: Cell::new(None),
             searching: Cell::new(false),
+            ends: Cell::new(false),
             passes: Cell::new(0),
         }
     }
 
-    /// Takes up P number `p`, which was given to this M.
-    pub(crate) fn hold(&self, p: usize) {
-        self.p.set(&raw const self.shared.procs[p]);
+    /// The calling thread becomes this M, pinned. It keeps `shared` alive until `finish`.
+    pub(crate) fn begin(&self, shared: &Shared) {
+        self.shared.set(shared);
+        self.pin.set();
+        self.tid.store(thread::id(), Ordering::Relaxed);
+        let deaf = thread::blocks(super::sysmon::preempt::SIGNAL);
+        self.is_deaf.store(deaf, Ordering::Relaxed);
     }
 
-    /// The runtime's address, to compare.
+    /// The calling thread is no longer this M.
+    pub(crate) fn finish(&self) {
+        self.tid.store(0, Ordering::Relaxed);
+        self.ends.set(false);
+        self.pin.clear();
+    }
+
+    /// The runtime.
     #[inline]
-    pub(crate) fn shared_ptr(&self) -> *const Shared {
-        Arc::as_ptr(&self.shared)
+    pub(crate) fn shared(&self) -> &Shared {
+        // SAFETY: set by `begin`, whose thread keeps the runtime alive.
+        unsafe { &*self.shared.get() }
+    }
+
+    /// Takes up P number `p`, which was given to this M.
+    pub(crate) fn hold(&self, p: usize) {
+        let p = self.shared().proc(p);
+        p.hold.take_up(self.token);
+        self.p.store(ptr::from_ref(p).cast_mut(), Ordering::Relaxed);
+        self.is_detached.store(false, Ordering::Relaxed);
+        self.shared().monitor.busy();
     }
 
     /// Lays down the P and returns its number.
     pub(crate) fn release(&self) -> usize {
-        let index = self.p().index;
-        self.p.set(std::ptr::null());
-        index
+        let p = self.p();
+        p.hold.lay_down();
+        self.p.store(ptr::null_mut(), Ordering::Relaxed);
+        p.index
     }
 
-    /// The P that this M holds.
+    /// Whether this M believes that it has a P. The loop of the M, which is pinned, may believe it.
+    #[inline]
+    pub(crate) fn has_p(&self) -> bool {
+        !self.p.load(Ordering::Relaxed).is_null()
+    }
+
+    /// The P that this M holds, or is in a blocking call with.
     #[inline]
     pub(crate) fn p(&self) -> &Processor {
-        debug_assert!(!self.p.get().is_null(), "M{} has no P", self.index);
-        // SAFETY: points into `shared.procs`, which this M keeps alive.
-        unsafe { &*self.p.get() }
+        let p = self.p.load(Ordering::Relaxed);
+        debug_assert!(!p.is_null(), "M{} has no P", self.index);
+        // SAFETY: a P of `shared`, which this M keeps alive.
+        unsafe { &*p }
+    }
+
+    #[inline]
+    pub(crate) fn token(&self) -> Token {
+        self.token
     }
 
     /// The local state of the P, for one short use.
     ///
     /// # Safety
-    /// No other borrow of it is alive, and no switch happens while this one is.
+    /// The M is pinned and holds a P; no other borrow of it is alive, and no switch happens while
+    /// this one is.
     #[inline]
     #[expect(clippy::mut_from_ref, reason = "the P is the right to this borrow")]
     pub(crate) unsafe fn local(&self) -> &mut Local {
-        // SAFETY: this M holds the P, and this runs on its thread; the rest is passed on.
+        // SAFETY: passed on.
         unsafe { self.p().local() }
     }
-}
 
-/// Where an M sleeps: a word for the P that it is given, and its thread.
-#[derive(Debug)]
-pub(crate) struct Sleeper {
-    /// Number of the P plus one; [`END`]: end the thread.
-    given: AtomicUsize,
-    thread: Thread,
-}
+    /// How this M, which is pinned, stands to its P. A wish to preempt is taken out.
+    #[inline]
+    pub(crate) fn standing(&self) -> Standing {
+        let p = self.p.load(Ordering::Relaxed);
+        if p.is_null() {
+            return Standing::Lost;
+        }
+        // SAFETY: a P of `shared`, which this M keeps alive.
+        let p = unsafe { &*p };
+        if p.hold.is_held(self.token) {
+            return Standing::Held;
+        }
+        self.standing_slow(p)
+    }
 
-const END: usize = usize::MAX;
-
-/// Why an M woke up.
-#[derive(Debug)]
-pub(crate) enum Given {
-    P(usize),
-    End,
-}
-
-impl Sleeper {
-    /// For the calling thread.
-    pub(crate) fn new() -> Sleeper {
-        Sleeper {
-            given: AtomicUsize::new(0),
-            thread: std::thread::current(),
+    /// Notices whether the P is lost, and leaves a wish to preempt for whoever comes next.
+    #[inline]
+    pub(crate) fn notice(&self) -> bool {
+        match self.standing() {
+            Standing::Held => true,
+            standing => self.notice_slow(standing),
         }
     }
 
-    /// Gives P number `p` to the M, which starts as it finds fit.
-    pub(crate) fn give(&self, p: usize) {
-        // Release: hands over the P's local state; pairs with `sleep`.
-        self.given.store(p + 1, Ordering::Release);
-        self.thread.unpark();
+    #[cold]
+    fn notice_slow(&self, standing: Standing) -> bool {
+        if standing == Standing::Preempted {
+            self.p().hold.preempt();
+        }
+        matches!(standing, Standing::Held | Standing::Preempted)
     }
 
-    /// Ends the M.
-    pub(crate) fn end(&self) {
-        // Release: pairs with `sleep`.
-        self.given.store(END, Ordering::Release);
-        self.thread.unpark();
-    }
-
-    /// Sleeps until something is given. User code may use up or leave park tokens of the thread:
-    /// the word decides.
-    pub(crate) fn sleep(&self) -> Given {
-        loop {
-            // Acquire: takes over the P; pairs with `give`.
-            match self.given.swap(0, Ordering::Acquire) {
-                0 => std::thread::park(),
-                END => return Given::End,
-                p => return Given::P(p - 1),
+    #[cold]
+    fn standing_slow(&self, p: &Processor) -> Standing {
+        match p.hold.look(self.token) {
+            Look::Held => Standing::Held,
+            Look::Preempted => Standing::Preempted,
+            Look::Blocking => Standing::Blocking,
+            Look::Lost => {
+                self.p.store(ptr::null_mut(), Ordering::Relaxed);
+                Standing::Lost
+            }
+            Look::Forked => {
+                self.pin.clear();
+                panic!("gopark {}", fork::TEXT)
             }
         }
     }
+
+    /// Sleeps until something is given. Signals, and wakes meant for earlier sleeps, do no harm.
+    pub(crate) fn sleep(&self) -> Given {
+        loop {
+            if let Some(given) = self.grant.take() {
+                return given;
+            }
+            let (word, value) = self.grant.futex();
+            if !Grant::is_given(value) {
+                futex::wait(word, value, None);
+            }
+        }
+    }
+
+    /// The same, but at most `time`.
+    pub(crate) fn sleep_for(&self, time: Duration) -> Option<Given> {
+        let deadline = futex::Deadline::after(time);
+        loop {
+            if let Some(given) = self.grant.take() {
+                return Some(given);
+            }
+            let Ok(left) = deadline.left() else {
+                return None;
+            };
+            let (word, value) = self.grant.futex();
+            if !Grant::is_given(value) {
+                futex::wait(word, value, left);
+            }
+        }
+    }
+
+    /// Wakes the thread: something was given.
+    pub(crate) fn wake(&self) {
+        futex::wake(self.grant.futex().0);
+    }
 }
+
+/// The M of the calling goroutine, pinned: the P is not taken away until `unpin`.
+#[inline]
+pub(crate) fn pin(g: &G) -> &Machine {
+    let m = g.machine();
+    debug_assert!(!m.pin.is_set(), "pinned twice");
+    m.pin.set();
+    m
+}
+
+/// The end of a runtime call.
+#[inline]
+pub(crate) fn unpin(m: &Machine) {
+    m.pin.clear();
+}
+
+#[cfg(test)]
+#[path = "tests/pin.rs"]
+mod tests;

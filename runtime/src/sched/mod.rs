@@ -1,14 +1,26 @@
 //! The scheduler: G, M and P. Start with [`README.md`](README.md) beside this file.
 
 #[cfg(not(gopark_loom))]
+pub(crate) mod blocking;
+#[cfg(not(gopark_loom))]
 pub(crate) mod bound;
+pub(crate) mod claims;
 #[cfg(not(gopark_loom))]
 pub(crate) mod entry;
 #[cfg(not(gopark_loom))]
 pub(crate) mod find;
+pub(crate) mod grant;
+#[cfg(not(gopark_loom))]
+pub(crate) mod hand_off;
 #[cfg(not(gopark_loom))]
 pub(crate) mod header;
+pub(crate) mod hold;
 pub(crate) mod idle;
+#[cfg(not(gopark_loom))]
+pub(crate) mod launch;
+pub(crate) mod lists;
+#[cfg(not(gopark_loom))]
+pub(crate) mod locals;
 #[cfg(not(gopark_loom))]
 pub(crate) mod machine;
 #[cfg(not(gopark_loom))]
@@ -18,8 +30,15 @@ pub(crate) mod park;
 #[cfg(not(gopark_loom))]
 pub(crate) mod processor;
 #[cfg(not(gopark_loom))]
+pub(crate) mod roster;
+#[cfg(not(gopark_loom))]
 pub(crate) mod run;
 #[cfg(not(gopark_loom))]
 pub(crate) mod shared;
 #[cfg(not(gopark_loom))]
-pub(crate) mod shutdown;
+pub(crate) mod thread_stack;
+
+#[cfg(not(gopark_loom))]
+pub(crate) mod service;
+#[cfg(not(gopark_loom))]
+pub(crate) mod sysmon;

@@ -8,9 +8,11 @@
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
 use std::thread::Thread;
 
 use super::park::Waiter;
+use super::service::deadlock::WAITING_THREADS;
 use crate::fatal::no_unwind;
 use crate::task::packet_state::{Detach, Finish, PacketState, Wait};
 
@@ -28,7 +30,10 @@ impl Sleeper {
     fn wake(self) {
         match self {
             Sleeper::Goroutine(waiter) => waiter.ready(),
-            Sleeper::Thread(thread) => thread.unpark(),
+            Sleeper::Thread(thread) => {
+                WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+                thread.unpark();
+            }
         }
     }
 }
@@ -100,6 +105,18 @@ impl<T> Receiver<T> {
 
     pub(crate) fn is_done(&self) -> bool {
         self.packet().state.is_done()
+    }
+
+    /// Blocks the calling thread until the result is there; at most once.
+    pub(crate) fn wait_on_thread(&mut self) {
+        // Out of the count again by whoever wakes this thread, before it does.
+        WAITING_THREADS.fetch_add(1, Ordering::Relaxed);
+        if self.register(Sleeper::Thread(std::thread::current())) == Wait::Done {
+            WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+        }
+        while !self.is_done() {
+            std::thread::park();
+        }
     }
 
     /// Registers who shall be woken by the result; at most once.

@@ -2,19 +2,25 @@
 //!
 //! The protocol is in `task/state.rs`; this file acts on its verdicts. A goroutine that becomes
 //! ready goes to the P of the waker's machine, as the next to run; if the waker is no goroutine of
-//! the same runtime, to the global queue.
+//! the same runtime, or has no P, to the global queue.
 
-#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
+#![expect(
+    unsafe_code,
+    reason = "keeps a runtime alive that is only known by address"
+)]
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use super::blocking;
 use super::bound;
 use super::find;
-use super::machine::{After, Machine};
+use super::hand_off;
+use super::machine::{After, Machine, Standing, pin, unpin};
 use super::run::leave;
 use super::shared::Shared;
-use crate::sched::header::{G, GRef};
+use crate::queue::local::HALF;
+use crate::sched::header::{G, GRef, Wait};
 use crate::task::state::{Commit, Wake};
 
 /// The payload with which a goroutine ends when its runtime is dropped: `JoinHandle::join` gives
@@ -62,9 +68,23 @@ fn end_if_stopped(g: &G) {
 #[inline(never)]
 pub(crate) fn yield_now(g: &G) {
     end_if_stopped(g);
-    let m = g.machine();
-    if !std::thread::panicking() && find::anybody_nearby(m) {
-        leave(g, m, After::Requeue(g.to_ref()));
+    if std::thread::panicking() {
+        return;
+    }
+    let m = pin(g);
+    let standing = m.standing();
+    match standing {
+        Standing::Held if !find::anybody_nearby(m) => unpin(m),
+        _ if g.bound.get() != 0 => {
+            bound::yield_now(g, m, standing);
+            unpin(m);
+        }
+        Standing::Held => leave(g, m, After::Requeue(g.to_ref())),
+        Standing::Preempted | Standing::Lost => leave(g, m, After::Global(g.to_ref())),
+        Standing::Blocking => {
+            unpin(m);
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -75,11 +95,33 @@ pub(crate) fn park_by_token(g: &G) {
     if g.state.take_token() {
         return;
     }
+    if is_tied(g) {
+        return park_by_token_tied(g);
+    }
+    let m = pin(g);
+    note_park(g, m, Wait::Park);
+    leave(g, m, After::CommitByToken(g.to_ref()));
+    end_if_stopped(g);
+}
+
+/// Whether a park of `g` is not just a switch: it is bound to its thread, in a blocking call, or
+/// unwinds.
+#[inline]
+fn is_tied(g: &G) -> bool {
+    g.bound.get() != 0 || g.blocking.get() || std::thread::panicking()
+}
+
+#[cold]
+#[inline(never)]
+fn park_by_token_tied(g: &G) {
+    let _back = blocking::Interrupted::of(g);
     let unwinding = bound::Unwinding::of(g);
-    if unwinding.is_some() {
-        bound::park(g, |g| g.state.park_by_token());
+    let m = pin(g);
+    note_park(g, m, Wait::Park);
+    if unwinding.is_some() || g.bound.get() != 0 {
+        bound::park(g, m, |g| g.state.park_by_token());
     } else {
-        leave(g, g.machine(), After::CommitByToken(g.to_ref()));
+        leave(g, m, After::CommitByToken(g.to_ref()));
     }
     end_if_stopped(g);
 }
@@ -88,7 +130,7 @@ pub(crate) fn park_by_token(g: &G) {
 ///
 /// The phase is `Parking` while `publish` runs: it must not park or yield.
 #[inline(never)]
-pub(crate) fn park_with(g: &G, publish: impl FnOnce() -> bool) {
+pub(crate) fn park_with(g: &G, why: Wait, publish: impl FnOnce() -> bool) {
     struct Abort<'a>(&'a G);
     impl Drop for Abort<'_> {
         fn drop(&mut self) {
@@ -96,6 +138,7 @@ pub(crate) fn park_with(g: &G, publish: impl FnOnce() -> bool) {
         }
     }
     end_if_stopped(g);
+    let _back = blocking::Interrupted::of(g);
     // Before the park begins: a request to stop may come while `publish` runs.
     let unwinding = bound::Unwinding::of(g);
     g.state.begin_park();
@@ -104,19 +147,35 @@ pub(crate) fn park_with(g: &G, publish: impl FnOnce() -> bool) {
         return;
     }
     std::mem::forget(abort);
-    if unwinding.is_some() {
-        bound::park(g, |g| g.state.commit_park());
+    let m = pin(g);
+    note_park(g, m, why);
+    if unwinding.is_some() || g.bound.get() != 0 {
+        bound::park(g, m, |g| g.state.commit_park());
     } else {
-        leave(g, g.machine(), After::Commit(g.to_ref()));
+        leave(g, m, After::Commit(g.to_ref()));
     }
     end_if_stopped(g);
+}
+
+/// Notes a park for reports and counts. An M that has lost its P notices here: `leave` wants to
+/// know.
+#[inline]
+fn note_park(g: &G, m: &Machine, why: Wait) {
+    g.told.waits(why, m.shared().monitor.now_ms());
+    if m.notice() {
+        m.p().counts.parks.add(1);
+    }
 }
 
 /// Acts on a commit, on the stack that was entered.
 #[inline]
 pub(crate) fn commit(m: &Machine, g: GRef, commit: Commit) {
     if commit == Commit::ResumeNow {
-        enqueue_here(m, g);
+        if m.has_p() {
+            enqueue_here(m, g);
+        } else {
+            m.shared().submit_global(g);
+        }
     }
 }
 
@@ -128,7 +187,16 @@ pub(crate) fn act(g: GRef, wake: Wake) {
     }
     let shared = g.get().shared_ptr();
     match G::current() {
-        Some(me) if me.machine().shared_ptr() == shared => enqueue_here(me.machine(), g),
+        Some(me) if me.shared_ptr() == shared => {
+            let m = pin(me);
+            let standing = m.standing();
+            match standing {
+                Standing::Held | Standing::Preempted => enqueue_here(m, g),
+                Standing::Blocking | Standing::Lost => m.shared().submit_global(g),
+            }
+            hand_off::settle(m, standing);
+            unpin(m);
+        }
         _ => enqueue_from_outside(shared, g),
     }
 }
@@ -136,26 +204,54 @@ pub(crate) fn act(g: GRef, wake: Wake) {
 /// Puts a goroutine next on the P of `m`.
 #[inline]
 pub(crate) fn enqueue_here(m: &Machine, g: GRef) {
-    if m.shared.config.migrate {
-        return m.shared.submit_global(g);
+    let shared = m.shared();
+    if shared.config.migrate {
+        return shared.submit_global(g);
     }
     if let Some(displaced) = m.p().put_next(g) {
-        // SAFETY: one short use.
-        unsafe { m.local() }.worker.push(displaced);
+        m.push(displaced);
     }
-    if m.shared.procs.len() > 1 {
-        m.shared.submitted();
+    if shared.procs.limit() > 1 {
+        shared.submitted();
+    } else {
+        shared.monitor.work();
     }
 }
 
 /// Puts a goroutine that yielded behind the others of its P.
 #[inline]
 pub(crate) fn requeue(m: &Machine, g: GRef) {
-    if m.shared.config.migrate {
-        return m.shared.submit_global(g);
+    if m.shared().config.migrate {
+        return m.shared().submit_global(g);
     }
-    // SAFETY: one short use.
-    unsafe { m.local() }.worker.push(g);
+    m.push(g);
+}
+
+impl Machine {
+    /// Puts a goroutine at the tail of the local queue; a full one sends its older half away.
+    #[inline]
+    pub(crate) fn push(&self, g: GRef) {
+        if self.p().queue.push(g.to_word()).is_err() {
+            self.push_to_a_full_queue(g);
+        }
+    }
+
+    #[cold]
+    fn push_to_a_full_queue(&self, g: GRef) {
+        let mut half = [0; HALF];
+        let p = self.p();
+        let n = p.queue.take_half(&mut half);
+        for word in &half[..n] {
+            self.shared().inject.push(GRef::from_word(*word));
+        }
+        if n > 0 {
+            p.counts.overflows.add(1);
+        }
+        // There is room now: it was made here, or by a thief.
+        if p.queue.push(g.to_word()).is_err() {
+            self.shared().inject.push(g);
+        }
+    }
 }
 
 #[cold]

@@ -2,7 +2,8 @@
 //!
 //! A goroutine that leaves switches straight to the next one when there is one nearby, otherwise to
 //! the machine's own context, where the loop searches. Whatever must wait until the left context is
-//! saved is an [`After`], done by whoever arrives.
+//! saved is an [`After`], done by whoever arrives. An M without a P has no nearby, and its loop
+//! begins by becoming idle.
 //!
 //! Every function here that switches is `#[inline(never)]`: it may return on another thread.
 
@@ -20,45 +21,80 @@ use gopark_stack::{AltStack, Stack};
 
 use super::bound::{self, Dispatch};
 use super::find;
+use super::grant::Given;
+use super::hand_off;
 use super::idle::Retract;
-use super::machine::{After, Given, Machine, Sleeper};
+use super::machine::{After, Machine, Work, unpin};
 use super::park;
 use super::shared::Shared;
 use crate::sched::header::{G, GRef};
+use crate::sched::service::chores::Chore;
 
-/// The body of an M's thread: runs goroutines until the runtime ends.
-pub(crate) fn machine_main(shared: Arc<Shared>, p: usize) {
+/// The body of an M's thread: runs goroutines until the runtime ends, or the thread is not needed.
+pub(crate) fn machine_main(shared: &Arc<Shared>, number: usize) {
     // Without a signal stack of our own, std's serves: the handler needs little.
     let _signals = AltStack::install();
-    let sleeper = Arc::new(Sleeper::new());
-    let number = shared.register(Arc::clone(&sleeper));
-    let m = Machine::new(shared, number, sleeper);
-    m.hold(p);
-    m.searching.set(true);
-    while let Some(g) = next(&m) {
-        match bound::dispatch(&m, g) {
-            Dispatch::Run => execute(&m, g),
-            Dispatch::Gone => {}
-            Dispatch::End => break,
+    let m = shared.machines.get(number);
+    m.begin(shared);
+    m.grant.wait();
+    let goes_on = match shared.idle.join(number) {
+        Some(p) => {
+            m.grant.unwait();
+            m.hold(p);
+            m.searching.set(true);
+            true
         }
+        None => announced(m),
+    };
+    while goes_on && let Some(work) = next(m) {
+        match work {
+            Work::Run(g) => match bound::dispatch(m, g) {
+                Dispatch::Run => execute(m, g),
+                Dispatch::Gone => {}
+            },
+            Work::Claim(claim) => bound::give(m, claim),
+        }
+    }
+    debug_assert!(!m.has_p(), "a thread ends with a P");
+    m.finish();
+    if shared.idle.left(number) {
+        shared.chores.ask(Chore::Start);
     }
 }
 
-/// The next goroutine for `m`, or `None` when the runtime ends. Blocks.
-fn next(m: &Machine) -> Option<GRef> {
+/// What to do next, or `None` when the thread shall end. Blocks.
+fn next(m: &Machine) -> Option<Work> {
+    let shared = m.shared();
     loop {
-        if let Some(g) = m.picked.take().or_else(|| find::nearby(m)) {
-            stop_searching(m);
-            return Some(g);
-        }
-        if m.searching.get() || m.shared.idle.start_search(m.shared.procs.len()) {
-            m.searching.set(true);
-            if let Some(g) = find::far(m) {
-                stop_searching(m);
-                return Some(g);
+        if m.ends.get() {
+            if m.has_p() {
+                hand_off::hand_off(shared, m.release());
             }
-        } else if let Some(g) = find::from_global(m) {
-            return Some(g);
+            return None;
+        }
+        if !m.has_p() {
+            m.is_detached.store(false, Ordering::Relaxed);
+            if !sleep(m) {
+                return None;
+            }
+            continue;
+        }
+        if let Some(work) = m.picked.take().or_else(|| find::nearby(m)) {
+            stop_searching(m);
+            return Some(work);
+        }
+        if m.p().index < shared.procs.limit() {
+            if m.searching.get() || shared.idle.start_search(shared.procs.limit()) {
+                m.searching.set(true);
+                if let Some(work) = find::far(m) {
+                    stop_searching(m);
+                    return Some(work);
+                }
+            } else if let Some(work) = find::from_global(m) {
+                return Some(work);
+            }
+        } else {
+            hand_off::empty(shared, m.p());
         }
         if !sleep(m) {
             return None;
@@ -69,39 +105,56 @@ fn next(m: &Machine) -> Option<GRef> {
 /// A searcher found work: there may be more, for which another M should search.
 fn stop_searching(m: &Machine) {
     if m.searching.replace(false) {
-        m.shared.idle.found();
-        if find::anything_anywhere(m) {
-            m.shared.submitted();
+        let shared = m.shared();
+        shared.idle.found();
+        if find::anything_anywhere(shared) {
+            shared.submitted();
         }
     }
 }
 
-/// Gives up the P and sleeps until there is work; false when the runtime ends.
+/// Gives up the P, if there is one, and sleeps until there is work; false when the thread shall
+/// end.
 fn sleep(m: &Machine) -> bool {
-    // SAFETY: one short use. What other Ms may want is not kept by one that sleeps.
-    unsafe { m.local() }.stacks.flush();
-    let p = m.release();
-    m.shared
-        .idle
-        .announce(m.index, p, m.searching.replace(false));
-    if find::anything_anywhere(m)
-        && let Retract::Search { p } = m.shared.idle.retract(m.index)
+    m.grant.wait();
+    let p = m.has_p().then(|| {
+        // SAFETY: one short use. What other Ms may want is not kept by one that sleeps.
+        unsafe { m.local() }.stacks.flush();
+        m.release()
+    });
+    let searching = m.searching.replace(false);
+    m.shared().idle.announce(m.index, p, searching);
+    announced(m)
+}
+
+/// The rest of going to sleep, after the announcement.
+fn announced(m: &Machine) -> bool {
+    let shared = m.shared();
+    if find::anything_anywhere(shared)
+        && let Retract::Search { p } = shared.idle.retract(m.index)
     {
+        m.grant.unwait();
         m.hold(p);
         m.searching.set(true);
         return true;
     }
     // Acquire: pairs with the Release of the end; an M that announced itself after the end's
     // sweep sees it here.
-    if m.shared.ending.load(Ordering::Acquire) {
+    if shared.ending.load(Ordering::Acquire) && shared.idle.retire(m.index, 0) {
+        m.grant.unwait();
         return false;
     }
-    wait_for_p(m)
-}
-
-/// Sleeps until a P is given; false when the runtime ends.
-pub(crate) fn wait_for_p(m: &Machine) -> bool {
-    match m.sleeper.sleep() {
+    let given = match m.sleep_for(shared.config.keep_alive) {
+        Some(given) => given,
+        // As many stay as there are Ps, and a spare one for sysmon.
+        None if shared.idle.retire(m.index, shared.procs.limit() + 1) => {
+            m.grant.unwait();
+            return false;
+        }
+        // Those do not wake up again before they are needed.
+        None => m.sleep(),
+    };
+    match given {
         Given::P(p) => {
             m.hold(p);
             m.searching.set(true);
@@ -115,21 +168,37 @@ pub(crate) fn wait_for_p(m: &Machine) -> bool {
 #[inline(never)]
 fn execute(m: &Machine, g: GRef) {
     let g = g.get();
-    g.m.set(m);
+    enter(g, m);
     let payload = std::ptr::from_ref(m).cast_mut().cast();
     // SAFETY: `g` is ours and its context saved or prepared; the machine's context is continued on
     // this thread only, by goroutines that run on it.
     unsafe { switch(m.context.get(), g.context.get(), payload) };
+    m.current.store(std::ptr::null_mut(), Ordering::Relaxed);
     arrived(m);
 }
 
-/// Leaves goroutine `g`, which is running: to the next one nearby or to the machine's loop.
+/// `g` is about to run on `m`.
+#[inline]
+fn enter(g: &G, m: &Machine) {
+    g.m.set(m);
+    m.current
+        .store(std::ptr::from_ref(g).cast_mut(), Ordering::Relaxed);
+}
+
+/// Leaves goroutine `g`, which runs on the pinned `m`: to the next one nearby or to the machine's
+/// loop. Comes back unpinned.
 #[inline(never)]
 pub(crate) fn leave(g: &G, m: &Machine, after: After) {
+    leave_to(g, m, after, pick(m));
+}
+
+/// Leaves to `next`, or to the machine's loop.
+#[inline(always)]
+fn leave_to(g: &G, m: &Machine, after: After, next: Option<&G>) {
     m.after.set(after);
-    let to = match pick(m) {
+    let to = match next {
         Some(next) => {
-            next.m.set(m);
+            enter(next, m);
             next.context.get()
         }
         None => m.context.get(),
@@ -139,20 +208,24 @@ pub(crate) fn leave(g: &G, m: &Machine, after: After) {
     // owned by this machine. Nobody continues `g` before `after` is done, on the other side.
     let back = unsafe { switch(g.context.get(), to, payload) };
     // SAFETY: the payload of every switch is the machine that runs on this thread.
-    arrived(unsafe { &*back.cast::<Machine>() });
+    let m = unsafe { &*back.cast::<Machine>() };
+    arrived(m);
+    unpin(m);
 }
 
 /// A goroutine to switch to directly.
 #[inline]
 fn pick<'a>(m: &Machine) -> Option<&'a G> {
-    if m.shared.config.migrate {
+    if !m.has_p() || m.shared().config.migrate {
         return None;
     }
-    let next = find::nearby(m)?;
-    if next.get().bound.get() == 0 {
+    let work = find::nearby(m)?;
+    if let Work::Run(next) = work
+        && next.get().bound.get() == 0
+    {
         return Some(next.get());
     }
-    m.picked.set(Some(next));
+    m.picked.set(Some(work));
     None
 }
 
@@ -162,6 +235,7 @@ pub(crate) fn arrived(m: &Machine) {
     match m.after.replace(After::Nothing) {
         After::Nothing => {}
         After::Requeue(g) => park::requeue(m, g),
+        After::Global(g) => m.shared().submit_global(g),
         After::Commit(g) => park::commit(m, g, g.get().state.commit_park()),
         After::CommitByToken(g) => park::commit(m, g, g.get().state.park_by_token()),
         After::Recycle(g) => recycle(m, g),
@@ -169,10 +243,22 @@ pub(crate) fn arrived(m: &Machine) {
 }
 
 /// The end of a goroutine, from its own stack.
-pub(crate) fn exit(g: &G) -> ! {
-    drop(g.name.take());
-    leave(g, g.machine(), After::Recycle(g.to_ref()));
+pub(crate) fn exit(g: &G, m: &Machine) -> ! {
+    let _ = m.notice();
+    if g.locks.get() == 0 {
+        leave(g, m, After::Recycle(g.to_ref()));
+    } else {
+        leave_and_end(g, m);
+    }
     unreachable!("a goroutine that has ended was continued")
+}
+
+/// The end of a goroutine that has locked its thread: nobody else runs there, it ends too.
+#[cold]
+#[inline(never)]
+fn leave_and_end(g: &G, m: &Machine) {
+    m.ends.set(true);
+    leave_to(g, m, After::Recycle(g.to_ref()), None);
 }
 
 fn recycle(m: &Machine, g: GRef) {
@@ -181,7 +267,12 @@ fn recycle(m: &Machine, g: GRef) {
     // SAFETY: the header of a stack that `create` forgot; the goroutine has ended, and its last
     // switch is over.
     let stack = unsafe { Stack::from_header(header) };
-    // SAFETY: one short use.
-    unsafe { m.local() }.stacks.give(stack);
-    m.p().count_end();
+    if m.has_p() {
+        // SAFETY: one short use.
+        unsafe { m.local() }.stacks.give(stack);
+        m.p().counts.ended.add(1);
+    } else {
+        m.shared().outside().stacks.give(stack);
+        m.shared().count_end_outside();
+    }
 }

@@ -1,29 +1,51 @@
-//! What all Ms of a runtime share.
+//! What all Ms of a runtime share, and how work and Ps find them.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crossbeam_deque::Injector;
+use crossbeam_deque::{Injector, Steal};
 use gopark_stack::{Class, StackCache};
 
+use super::claims::Claims;
 use super::idle::{Idle, Wake};
-use super::machine::Sleeper;
 use super::processor::{Ids, Processor};
-use super::run;
+use super::roster::{Machines, PROCS_MAX, Procs};
+use super::service::chores::{Chore, Chores};
+use super::sysmon::monitor::Monitor;
 use crate::sched::header::GRef;
+use crate::sched::sysmon::long_slice::LongSliceHook;
 
-/// Stack of an OS thread that runs goroutines; foreign code with large frames may use it.
-const THREAD_STACK_BYTES: usize = 8 << 20;
+/// What happens to goroutines that do not come back from a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Preemption {
+    /// The thread is suspended in a signal handler (SIGURG) until it is its turn again, for at
+    /// most 100 ms. So no more goroutines run at a time than there are Ps, whatever they do.
+    Suspend,
+    /// The P goes to others, and the thread runs on beside it until its next runtime call.
+    Detach,
+    /// Nothing: the P is lost to others until the goroutine's next runtime call.
+    Cooperative,
+}
 
 /// Settings of a runtime, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) procs: usize,
+    /// The number of Ps was not chosen: it follows the machine's limits.
+    pub(crate) procs_follow: bool,
     pub(crate) class: Class,
     pub(crate) window: usize,
     pub(crate) thread_name: String,
+    pub(crate) threads_max: usize,
+    pub(crate) keep_alive: Duration,
+    pub(crate) time_slice: Duration,
+    pub(crate) preemption: Preemption,
+    pub(crate) long_slice: Option<LongSliceHook>,
+    /// `GOPARK_SCHEDTRACE`: how often to print a line.
+    pub(crate) trace: Option<Duration>,
     /// `GOPARK_DEBUG=migrate`: every wake moves a goroutine to another M, if there is one.
     pub(crate) migrate: bool,
     pub(crate) seed: u64,
@@ -32,14 +54,25 @@ pub(crate) struct Config {
 /// See the top of this file.
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    pub(crate) procs: Box<[Processor]>,
+    pub(crate) procs: Procs,
+    pub(crate) machines: Machines,
     pub(crate) inject: Injector<GRef>,
+    pub(crate) claims: Claims,
     pub(crate) idle: Idle,
-    sleepers: RwLock<Vec<Arc<Sleeper>>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    /// For spawns from outside: a stack cache of their own.
+    pub(crate) monitor: Monitor,
+    pub(crate) chores: Chores,
+    /// For spawns from outside, and by Ms without a P: a stack cache of their own.
     outside: Mutex<Outside>,
     spawned_outside: AtomicU64,
+    ended_outside: AtomicU64,
+    /// Names of goroutines, for reports by others than themselves.
+    names: Mutex<HashMap<u64, Arc<str>>>,
+    /// Ms that sleep in their signal handler.
+    pub(crate) suspended: AtomicUsize,
+    /// The program has set the number of Ps: it no longer follows the machine's limits.
+    pub(crate) procs_chosen: AtomicBool,
+    /// Held while the number of Ps is changed.
+    pub(crate) resizing: AtomicBool,
     /// Ms end as soon as they find nothing.
     pub(crate) ending: AtomicBool,
 }
@@ -52,7 +85,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// What a spawn from a foreign thread uses.
+/// What a spawn without a P uses.
 pub(crate) struct Outside {
     pub(crate) stacks: StackCache,
     pub(crate) ids: Ids,
@@ -60,25 +93,35 @@ pub(crate) struct Outside {
 
 impl Shared {
     pub(crate) fn new(config: Config) -> io::Result<Shared> {
-        let each = |p| Processor::new(p, config.procs, config.window, config.seed);
-        let procs: Box<[Processor]> = (0..config.procs).map(each).collect::<io::Result<_>>()?;
         Ok(Shared {
-            procs,
+            procs: Procs::new(config.procs, config.window, config.seed)?,
+            machines: Machines::new(config.threads_max),
             inject: Injector::new(),
-            idle: Idle::new(config.procs),
-            sleepers: RwLock::new(Vec::new()),
-            threads: Mutex::new(Vec::new()),
+            claims: Claims::new(config.threads_max),
+            idle: Idle::new(config.procs, PROCS_MAX, config.threads_max),
+            monitor: Monitor::new(),
+            chores: Chores::new(),
             outside: Mutex::new(Outside {
                 stacks: StackCache::new(config.window)?,
                 ids: Ids::default(),
             }),
             spawned_outside: AtomicU64::new(0),
+            ended_outside: AtomicU64::new(0),
+            names: Mutex::new(HashMap::new()),
+            suspended: AtomicUsize::new(0),
+            procs_chosen: AtomicBool::new(false),
+            resizing: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             config,
         })
     }
 
-    /// The state for spawns from outside.
+    #[inline]
+    pub(crate) fn proc(&self, p: usize) -> &Processor {
+        self.procs.get(p)
+    }
+
+    /// The state for spawns without a P.
     pub(crate) fn outside(&self) -> MutexGuard<'_, Outside> {
         self.outside.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,74 +131,83 @@ impl Shared {
         self.spawned_outside.fetch_add(1, Ordering::Release);
     }
 
+    pub(crate) fn count_end_outside(&self) {
+        // Release: see `live`.
+        self.ended_outside.fetch_add(1, Ordering::Release);
+    }
+
     /// Goroutines that have been spawned and have not ended.
     ///
     /// Ends are summed before spawns, and both only increase. So if the sums are equal, then at the
     /// moment between the two nothing was alive; otherwise the result may be too large by what
     /// was spawned meanwhile, never too small.
     pub(crate) fn live(&self) -> u64 {
-        let ended: u64 = self.procs.iter().map(Processor::ended).sum();
-        let spawned: u64 = self.procs.iter().map(Processor::spawned).sum();
         // Acquire: pairs with the Release where it is counted.
-        (spawned + self.spawned_outside.load(Ordering::Acquire)).saturating_sub(ended)
+        let mut ended = self.ended_outside.load(Ordering::Acquire);
+        ended += self.procs.iter().map(|p| p.counts.ended.get()).sum::<u64>();
+        self.spawned().saturating_sub(ended)
+    }
+
+    /// Goroutines that were ever spawned.
+    pub(crate) fn spawned(&self) -> u64 {
+        let by_ps: u64 = self.procs.iter().map(|p| p.counts.spawned.get()).sum();
+        // Acquire: see `live`.
+        by_ps + self.spawned_outside.load(Ordering::Acquire)
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<u64, Arc<str>>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a goroutine's name for reports.
+    pub(crate) fn note_name(&self, id: u64, name: &Arc<str>) {
+        self.names().insert(id, Arc::clone(name));
+    }
+
+    pub(crate) fn forget_name(&self, id: u64) {
+        self.names().remove(&id);
+    }
+
+    pub(crate) fn name_of(&self, id: u64) -> Option<Arc<str>> {
+        self.names().get(&id).cloned()
     }
 
     /// Puts a goroutine that the caller owns on the global queue and sees to it that an M comes.
-    pub(crate) fn submit_global(self: &Arc<Shared>, g: GRef) {
+    pub(crate) fn submit_global(&self, g: GRef) {
         self.inject.push(g);
         self.submitted();
     }
 
     /// Work has been put on a queue: wakes an M if one should be woken.
     #[inline]
-    pub(crate) fn submitted(self: &Arc<Shared>) {
+    pub(crate) fn submitted(&self) {
         if let Some(wake) = self.idle.submit() {
             self.carry_out(wake);
         }
+        self.monitor.work();
     }
 
-    /// Wakes or starts an M for a P.
+    /// Wakes or starts an M.
     #[cold]
-    pub(crate) fn carry_out(self: &Arc<Shared>, wake: Wake) {
+    pub(crate) fn carry_out(&self, wake: Wake) {
         match wake {
-            Wake::Resume { m, p } => self.sleeper(m).give(p),
-            Wake::Start { p } => {
-                if self.start_thread(p).is_err() {
-                    // The work stays queued; Ms that are awake will come to it.
-                    self.idle.give_up(p);
-                }
+            Wake::Resume { m, p } => {
+                let m = self.machines.get(m);
+                m.grant.give(p);
+                m.wake();
             }
+            Wake::Start => self.chores.ask(Chore::Start),
         }
     }
 
-    /// Starts an M that holds P number `p` and searches.
-    pub(crate) fn start_thread(self: &Arc<Shared>, p: usize) -> io::Result<()> {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = threads.len();
-        let shared = Arc::clone(self);
-        let builder = std::thread::Builder::new()
-            .name(format!("{}-{index}", self.config.thread_name))
-            .stack_size(THREAD_STACK_BYTES);
-        threads.push(builder.spawn(move || run::machine_main(shared, p))?);
-        Ok(())
-    }
-
-    /// Makes an M known, so that it can be woken: its number among the sleepers.
-    pub(crate) fn register(&self, sleeper: Arc<Sleeper>) -> usize {
-        let mut sleepers = self
-            .sleepers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        sleepers.push(sleeper);
-        sleepers.len() - 1
-    }
-
-    pub(crate) fn sleeper(&self, m: usize) -> Arc<Sleeper> {
-        let sleepers = self.sleepers.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&sleepers[m])
-    }
-
-    pub(crate) fn take_threads(&self) -> Vec<JoinHandle<()>> {
-        std::mem::take(&mut self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    /// One goroutine of the global queue.
+    pub(crate) fn take_injected(&self) -> Option<GRef> {
+        loop {
+            match self.inject.steal() {
+                Steal::Success(g) => return Some(g),
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        }
     }
 }

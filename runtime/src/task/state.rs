@@ -22,6 +22,9 @@
 //! | `Parked`   | nobody: registers at rest                 | one waker        | `Owned`    |
 //! | `Notified` | the parker                                | the parker       | `Owned`    |
 //!
+//! A trimmer takes a resting goroutine from `Parked` to `Parking` and back, as its parker would: so
+//! nobody runs on the stack while its dead part is given back.
+//!
 //! Running and queued are one phase: whoever holds the entry of a queue owns the goroutine as much
 //! as the machine that runs it, and telling them apart here would cost a locked instruction at
 //! every dispatch.
@@ -58,8 +61,8 @@ const BY_TOKEN: u64 = 1 << 3;
 const STOP: u64 = 1 << 4;
 /// An `unpark` came while nobody was parked by token.
 const TOKEN: u64 = 1 << 5;
-/// The goroutine parks while it unwinds: a request to stop does not wake it, because it could not
-/// end its park by unwinding.
+/// The goroutine parks while it unwinds, or drops its locals: a request to stop does not wake it,
+/// because it could not end its park by unwinding.
 const DEAF: u64 = 1 << 6;
 const ID_SHIFT: u32 = 8;
 
@@ -98,6 +101,16 @@ pub(crate) enum Wake {
     Done,
     /// That goroutine has ended.
     Gone,
+}
+
+/// What a trimmer must do when it is done with a stack.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trim {
+    /// The goroutine is at rest as before.
+    Parked,
+    /// A waker came meanwhile: the caller owns the goroutine and must put it on a queue.
+    Enqueue,
 }
 
 /// Whether a park by token must not happen.
@@ -149,10 +162,10 @@ impl State {
         self.0.load(Ordering::Relaxed) >> ID_SHIFT
     }
 
-    /// Whether the goroutine should end at its next park.
+    /// Whether the goroutine should end at its next park; not while it is deaf.
     #[inline]
     pub(crate) fn stop_requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & STOP != 0
+        self.0.load(Ordering::Relaxed) & (STOP | DEAF) == STOP
     }
 
     /// The goroutine's last transition: its stack may be used for another.
@@ -231,6 +244,49 @@ impl State {
         }
     }
 
+    /// `Parked` to `Parking` by a third party, the trimmer, who owns the stack until
+    /// [`State::end_trim`]: wakers leave notes meanwhile, as for any parker. False: goroutine `id`
+    /// does not rest.
+    pub(crate) fn begin_trim(&self, id: u64) -> bool {
+        let step = |word: u64| {
+            let rests = word >> ID_SHIFT == id && word & PHASE == PARKED;
+            rests.then_some(word & !PHASE | PARKING)
+        };
+        // Acquire: takes over the saved registers.
+        self.0
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, step)
+            .is_ok()
+    }
+
+    /// Back to `Parked`, or to `Owned` if a waker came.
+    pub(crate) fn end_trim(&self) -> Trim {
+        let step = |word: u64| match word & (PHASE | BY_TOKEN) {
+            by if by == PARKING | BY_TOKEN && must_run(word) => {
+                Some(word & !(PHASE | BY_TOKEN | TOKEN) | OWNED)
+            }
+            by if by & PHASE == PARKING => Some(word & !PHASE | PARKED),
+            by if by & PHASE == NOTIFIED => Some(word & !(PHASE | BY_TOKEN) | OWNED),
+            _ => None,
+        };
+        // AcqRel: hands the registers on, takes over what the waker wrote.
+        let before = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, step);
+        match before {
+            Ok(word) if word & PHASE == NOTIFIED || word & BY_TOKEN != 0 && must_run(word) => {
+                Trim::Enqueue
+            }
+            Ok(_) => Trim::Parked,
+            Err(word) => panic!("end_trim in phase {}", word & PHASE),
+        }
+    }
+
+    /// Whether the goroutine waits. For reports.
+    pub(crate) fn is_parked(&self) -> bool {
+        let phase = self.0.load(Ordering::Relaxed) & PHASE;
+        [PARKING, PARKED, NOTIFIED].contains(&phase)
+    }
+
     /// From now on, or no longer, a request to stop does not wake the goroutine. For its owner.
     pub(crate) fn set_deaf(&self, deaf: bool) {
         // Relaxed: orders nothing.
@@ -256,7 +312,7 @@ impl State {
     pub(crate) fn ready(&self, id: u64) -> Wake {
         self.wake(id, |word| match word & PHASE {
             PARKED if word & BY_TOKEN == 0 => (word & !PHASE | OWNED, Wake::Enqueue),
-            PARKING => (word & !PHASE | NOTIFIED, Wake::Done),
+            PARKING if word & BY_TOKEN == 0 => (word & !PHASE | NOTIFIED, Wake::Done),
             _ => (word, Wake::Done),
         })
     }
@@ -299,47 +355,12 @@ impl State {
             }
         }
     }
-
-    /// `commit_park` as a load and a store: the bug that the model must find.
-    #[cfg(all(test, gopark_loom))]
-    pub(crate) fn commit_park_seeded(&self) -> Commit {
-        let word = self.0.load(Ordering::Acquire);
-        if word & PHASE == NOTIFIED {
-            // Release as in the real one.
-            self.0.store(word & !PHASE | OWNED, Ordering::Release);
-            return Commit::ResumeNow;
-        }
-        // Release as in the real one.
-        self.0.store(word & !PHASE | PARKED, Ordering::Release);
-        Commit::Parked
-    }
-
-    /// `park_by_token` that looks for the token first: the bug that the model must find.
-    #[cfg(all(test, gopark_loom))]
-    pub(crate) fn park_by_token_seeded(&self) -> Commit {
-        if self.take_token() {
-            return Commit::ResumeNow;
-        }
-        // Acquire and Release as in the real one.
-        let word = self.0.load(Ordering::Acquire) & !TOKEN;
-        self.0
-            .store(word & !PHASE | PARKED | BY_TOKEN, Ordering::Release);
-        Commit::Parked
-    }
-
-    /// `ready` as a load and a store: the bug that the model must find.
-    #[cfg(all(test, gopark_loom))]
-    pub(crate) fn ready_seeded(&self, _id: u64) -> Wake {
-        let word = self.0.load(Ordering::Acquire);
-        if word & PHASE == PARKED {
-            // Release as in the real one.
-            self.0.store(word & !PHASE | OWNED, Ordering::Release);
-            return Wake::Enqueue;
-        }
-        Wake::Done
-    }
 }
 
 #[cfg(all(test, gopark_loom))]
 #[path = "tests/loom_state.rs"]
 mod loom_state;
+
+#[cfg(all(test, gopark_loom))]
+#[path = "tests/seeded_state.rs"]
+mod seeded_state;

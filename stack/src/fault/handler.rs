@@ -9,20 +9,17 @@
 
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::chain::{Chained, Previous};
 use super::{Verdict, classify, report};
 use crate::arena::Arena;
 use crate::guard;
 
-/// The handlers that were there before: SIGSEGV's, SIGBUS's. Written once, before ours is set.
-///
-/// # Safety
-/// Written under `install`'s lock while `INSTALLED` is false; read by the handler only.
-static mut PREVIOUS: [MaybeUninit<libc::sigaction>; 2] = [MaybeUninit::zeroed(); 2];
+/// The handlers that were there before: SIGSEGV's, SIGBUS's.
+static PREVIOUS: [Previous; 2] = [Previous::new(), Previous::new()];
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 /// The page-fault exception: others (a general protection fault) carry no address.
@@ -40,24 +37,9 @@ pub(crate) fn install() -> io::Result<()> {
     if INSTALLED.load(Ordering::Relaxed) {
         return Ok(());
     }
-    for (nth, signal) in SIGNALS.into_iter().enumerate() {
-        // SAFETY: zeroes are a valid sigaction.
-        let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
-        ours.sa_sigaction = on_fault as *const () as usize;
-        ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-        // SAFETY: the mask is ours.
-        unsafe { libc::sigemptyset(&raw mut ours.sa_mask) };
-        // SAFETY: the mask is ours.
-        unsafe { libc::sigaddset(&raw mut ours.sa_mask, libc::SIGURG) };
-        // SAFETY: PREVIOUS is written under the lock, before our handler can run.
-        let previous = unsafe { (&raw mut PREVIOUS[nth]).cast::<libc::sigaction>() };
-        // SAFETY: asks for the present action only.
-        let read = unsafe { libc::sigaction(signal, std::ptr::null(), previous) };
-        // SAFETY: `ours` is complete; the handler keeps the contract at the top of this file.
-        let set = unsafe { libc::sigaction(signal, &raw const ours, std::ptr::null_mut()) };
-        if read != 0 || set != 0 {
-            return Err(io::Error::last_os_error());
-        }
+    for (previous, signal) in PREVIOUS.iter().zip(SIGNALS) {
+        // SAFETY: once, under the lock; the handler keeps the contract at the top of this file.
+        unsafe { previous.install(signal, on_fault, &[libc::SIGURG]) }?;
     }
     INSTALLED.store(true, Ordering::Relaxed);
     Ok(())
@@ -136,31 +118,14 @@ unsafe fn interrupted(context: *const libc::ucontext_t) -> (usize, bool) {
 /// # Safety
 /// The arguments are those of the signal.
 unsafe fn chain(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let nth = usize::from(signal == libc::SIGBUS);
-    // SAFETY: in bounds; no reference is made.
-    let previous = unsafe { (&raw const PREVIOUS[nth]).cast::<libc::sigaction>() };
-    // SAFETY: written before our handler was set, never again.
-    let previous = unsafe { previous.read() };
-    if previous.sa_sigaction == libc::SIG_DFL || previous.sa_sigaction == libc::SIG_IGN {
+    let previous = &PREVIOUS[usize::from(signal == libc::SIGBUS)];
+    // SAFETY: passed on.
+    if unsafe { previous.call(signal, info, context) } == Chained::NoHandler {
         // A synchronous fault cannot be ignored: with the default action the instruction runs
         // again and ends the process.
         // SAFETY: zeroes are the default action.
         let default: libc::sigaction = unsafe { std::mem::zeroed() };
         // SAFETY: sets the default action.
         unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
-    } else if previous.sa_flags & libc::SA_SIGINFO != 0 {
-        type Action = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
-        // SAFETY: SA_SIGINFO says that it is such a function.
-        let action =
-            unsafe { std::mem::transmute::<libc::sighandler_t, Action>(previous.sa_sigaction) };
-        // SAFETY: the arguments are those of the signal.
-        unsafe { action(signal, info, context) };
-    } else {
-        type Action = unsafe extern "C" fn(c_int);
-        // SAFETY: without SA_SIGINFO it is such a function.
-        let action =
-            unsafe { std::mem::transmute::<libc::sighandler_t, Action>(previous.sa_sigaction) };
-        // SAFETY: the argument is that of the signal.
-        unsafe { action(signal) };
     }
 }

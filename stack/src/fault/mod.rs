@@ -23,6 +23,7 @@
 //! first window.
 
 pub(crate) mod altstack;
+pub(crate) mod chain;
 mod handler;
 pub(crate) mod report;
 

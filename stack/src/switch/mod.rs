@@ -39,6 +39,7 @@
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("gopark knows the stack pointer of x86_64 and aarch64 only so far");
 
+mod call;
 #[cfg(any(not(target_arch = "x86_64"), gopark_portable_switch))]
 mod portable;
 #[cfg(all(target_arch = "x86_64", not(gopark_portable_switch)))]
@@ -48,6 +49,8 @@ mod x86_64;
 pub use portable::{Context, switch};
 #[cfg(all(target_arch = "x86_64", not(gopark_portable_switch)))]
 pub use x86_64::{Context, switch};
+
+pub use call::{call_on, call_on_new};
 
 use std::io;
 

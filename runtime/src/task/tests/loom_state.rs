@@ -6,7 +6,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::task::state::{Commit, State, Wake};
+use crate::task::state::{Commit, State, Trim, Wake};
 
 const ID: u64 = 7;
 
@@ -153,4 +153,155 @@ fn loom_stop_against_a_deaf_park() {
 #[should_panic]
 fn loom_seeded_bug_deaf_after_the_park_began_is_found() {
     stop_against_a_deaf_park(false);
+}
+
+type Waker = fn(&State) -> Wake;
+
+fn ready(state: &State) -> Wake {
+    state.ready(ID)
+}
+
+fn unpark(state: &State) -> Wake {
+    state.unpark(ID)
+}
+
+fn stop(state: &State) -> Wake {
+    state.stop(ID)
+}
+
+/// The runtime ends while `waker` ends the park that begins just now: one of the three resumes.
+fn stop_against_a_wake(begin: fn(&State), commit: fn(&State) -> Commit, waker: Waker) {
+    loom::model(move || {
+        let parker = fake();
+        begin(&parker.state);
+        let (one, two) = (Arc::clone(&parker), Arc::clone(&parker));
+        let one = thread::spawn(move || wake_and(&one, waker));
+        let two = thread::spawn(move || wake_and(&two, stop));
+        let resumed = save_and(&parker, commit);
+        let resumed = resumed + one.join().unwrap() + two.join().unwrap();
+        assert_eq!(resumed, 1, "{:?}", parker.state);
+        assert!(parker.state.stop_requested());
+    });
+}
+
+#[test]
+fn loom_stop_against_ready() {
+    stop_against_a_wake(State::begin_park, State::commit_park, ready);
+}
+
+#[test]
+fn loom_stop_against_unpark() {
+    stop_against_a_wake(|_| (), State::park_by_token, unpark);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_commit_without_cas_against_stop_is_found() {
+    stop_against_a_wake(State::begin_park, State::commit_park_seeded, ready);
+}
+
+/// The trimmer: how often it enqueues. It uses the saved registers.
+fn trim_and(fake: &Fake, end_trim: fn(&State) -> Trim) -> u32 {
+    if !fake.state.begin_trim(ID) {
+        return 0;
+    }
+    fake.registers
+        // SAFETY: the trimmer owns the registers until the end; the checker watches.
+        .with_mut(|cell| assert_eq!(unsafe { std::mem::replace(&mut *cell, 1) }, 1));
+    match end_trim(&fake.state) {
+        Trim::Parked => 0,
+        Trim::Enqueue => 1,
+    }
+}
+
+/// A parked goroutine is trimmed while it is woken, by one or two at a time.
+fn trim_against_wakes(park: fn(&Fake), end_trim: fn(&State) -> Trim, wakers: [Waker; 2]) {
+    loom::model(move || {
+        let parker = fake();
+        park(&parker);
+        let [first, second] = wakers;
+        let (one, two) = (Arc::clone(&parker), Arc::clone(&parker));
+        let one = thread::spawn(move || wake_and(&one, first));
+        let two = thread::spawn(move || wake_and(&two, second));
+        let resumed = trim_and(&parker, end_trim);
+        let resumed = resumed + one.join().unwrap() + two.join().unwrap();
+        assert_eq!(resumed, 1, "{:?}", parker.state);
+        assert!(!parker.state.is_parked());
+    });
+}
+
+fn park_with_commit(fake: &Fake) {
+    fake.state.begin_park();
+    assert_eq!(save_and(fake, State::commit_park), 0);
+}
+
+fn park_by_token(fake: &Fake) {
+    assert_eq!(save_and(fake, State::park_by_token), 0);
+}
+
+/// Wakes nobody.
+fn late(state: &State) -> Wake {
+    state.ready(ID + 1)
+}
+
+#[test]
+fn loom_trim_against_ready() {
+    trim_against_wakes(park_with_commit, State::end_trim, [ready, late]);
+}
+
+#[test]
+fn loom_trim_against_ready_and_stop() {
+    trim_against_wakes(park_with_commit, State::end_trim, [ready, stop]);
+}
+
+#[test]
+fn loom_trim_against_unpark_and_stop() {
+    trim_against_wakes(park_by_token, State::end_trim, [unpark, stop]);
+}
+
+#[test]
+fn loom_trim_against_two_unparks() {
+    trim_against_wakes(park_by_token, State::end_trim, [unpark, unpark]);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_trim_that_forgets_ready_is_found() {
+    trim_against_wakes(park_with_commit, State::end_trim_seeded, [ready, late]);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_trim_that_forgets_unpark_is_found() {
+    trim_against_wakes(park_by_token, State::end_trim_seeded, [unpark, late]);
+}
+
+/// A trimmer comes to a goroutine that is just parking, and so does a waker.
+#[test]
+fn loom_trim_against_commit() {
+    loom::model(|| {
+        let parker = fake();
+        parker.state.begin_park();
+        let (one, two) = (Arc::clone(&parker), Arc::clone(&parker));
+        let one = thread::spawn(move || wake_and(&one, ready));
+        let two = thread::spawn(move || trim_and(&two, State::end_trim));
+        let resumed = save_and(&parker, State::commit_park);
+        let resumed = resumed + one.join().unwrap() + two.join().unwrap();
+        assert_eq!(resumed, 1, "{:?}", parker.state);
+    });
+}
+
+/// A goroutine that unwinds is trimmed while its runtime ends: only `ready` may end its park.
+#[test]
+fn loom_trim_against_stop_of_a_deaf_park() {
+    loom::model(|| {
+        let parker = fake();
+        parker.state.set_deaf(true);
+        park_with_commit(&parker);
+        let stopper = Arc::clone(&parker);
+        let thread = thread::spawn(move || wake_and(&stopper, stop));
+        let resumed = trim_and(&parker, State::end_trim) + thread.join().unwrap();
+        assert_eq!(resumed, 0, "woken before its time: {:?}", parker.state);
+        assert_eq!(parker.state.ready(ID), Wake::Enqueue);
+    });
 }

@@ -1,0 +1,3 @@
+//! The queue of a P.
+
+pub(crate) mod local;

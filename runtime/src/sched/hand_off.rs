@@ -1,0 +1,93 @@
+//! A P changes hands: it is passed on, given to a claim, retired; and an M comes to a P again.
+
+#![expect(unsafe_code, reason = "empties the caches of a retired P")]
+
+use super::find;
+use super::grant::{Give, Given};
+use super::machine::{Machine, Standing};
+use super::processor::Processor;
+use super::shared::Shared;
+
+/// Passes on P number `p`, which the caller took from an M and owns.
+pub(crate) fn hand_off(shared: &Shared, p: usize) {
+    let processor = shared.proc(p);
+    if p < shared.procs.limit() && !processor.has_work() && shared.inject.is_empty() {
+        // Nothing but claims: straight to the first, without another thread in between.
+        while let Some(claim) = shared.claims.pop() {
+            if give_to_claim(shared, claim, p) {
+                return;
+            }
+        }
+    }
+    if p >= shared.procs.limit() {
+        empty(shared, processor);
+    }
+    shared.idle.release(p);
+    if find::anything_anywhere(shared) {
+        shared.submitted();
+    }
+}
+
+/// Gives P number `p`, which the caller owns, to the M of a claim: false if it is stale.
+pub(crate) fn give_to_claim(shared: &Shared, claim: usize, p: usize) -> bool {
+    let m = shared.machines.get(claim);
+    let fresh = m.grant.give_to_claim(p) == Give::Wake;
+    if fresh {
+        m.wake();
+    }
+    fresh
+}
+
+/// Moves the queue of a P above the limit, which the caller owns, to the global queue.
+pub(crate) fn empty(shared: &Shared, p: &Processor) {
+    while let Some(g) = p.take_next().or_else(|| p.pop()) {
+        shared.inject.push(g);
+    }
+    // SAFETY: the caller owns the P; one short use.
+    unsafe { p.local() }.stacks.flush();
+}
+
+/// A pinned M without a P waits for one on its own thread: it may not leave its goroutine.
+#[cold]
+pub(crate) fn claim(m: &Machine) {
+    let shared = m.shared();
+    if let Some(p) = shared.idle.take_p() {
+        return m.hold(p);
+    }
+    m.grant.claim();
+    shared.claims.push(m.index);
+    // An M that went idle meanwhile must not sleep beside the claim.
+    shared.submitted();
+    wait_for_claim(m);
+}
+
+/// A pinned M whose slice is over lets others run, and keeps its thread.
+#[cold]
+pub(crate) fn give_way(m: &Machine) {
+    if !find::anybody_nearby(m) {
+        return;
+    }
+    let shared = m.shared();
+    m.grant.claim();
+    let p = m.release();
+    shared.claims.push(m.index);
+    hand_off(shared, p);
+    wait_for_claim(m);
+}
+
+fn wait_for_claim(m: &Machine) {
+    match m.sleep() {
+        Given::P(p) => m.hold(p),
+        Given::End => unreachable!("a runtime ends after its goroutines"),
+    }
+}
+
+/// The way out of a runtime call that did not leave the goroutine: sees to what was noticed.
+#[inline]
+pub(crate) fn settle(m: &Machine, standing: Standing) {
+    match standing {
+        Standing::Held | Standing::Blocking => {}
+        Standing::Preempted => give_way(m),
+        Standing::Lost => claim(m),
+    }
+}

@@ -1,0 +1,115 @@
+//! Bringing a goroutine into the world.
+//!
+//! A spawn by a goroutine of the runtime uses its P: the P's stacks, ids and queue. A spawn by
+//! anybody else, or by a goroutine that has no P just now, uses the runtime's outside state.
+
+#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
+
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+
+use gopark_stack::Class;
+
+use super::hand_off;
+use super::machine::{Machine, Standing, pin, unpin};
+use super::park;
+use super::shared::Shared;
+use crate::sched::entry::{Birth, create};
+use crate::sched::header::{G, GRef};
+use crate::sys::fork;
+
+/// What may be chosen at spawn.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) class: Option<Class>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) spawned_at: &'static Location<'static>,
+}
+
+impl Options {
+    #[track_caller]
+    pub(crate) fn here() -> Options {
+        Options {
+            class: None,
+            name: None,
+            spawned_at: Location::caller(),
+        }
+    }
+
+    fn birth(self, id: u64, shared: &Shared) -> Birth<'_> {
+        if let Some(name) = &self.name {
+            shared.note_name(id, name);
+        }
+        Birth {
+            id,
+            shared,
+            name: self.name,
+            spawned_at: self.spawned_at,
+        }
+    }
+}
+
+/// Makes a goroutine of the caller's runtime and makes it ready: itself and its id.
+pub(crate) fn here<F, T>(me: &G, options: Options, f: F, packet: *mut u8) -> io::Result<(GRef, u64)>
+where
+    F: FnOnce() -> T,
+{
+    let m = pin(me);
+    let standing = m.standing();
+    let made = match standing {
+        Standing::Held | Standing::Preempted => on_p::<F, T>(m, options, f, packet),
+        Standing::Blocking | Standing::Lost => outside::<F, T>(m.shared(), options, f, packet),
+    };
+    hand_off::settle(m, standing);
+    unpin(m);
+    made
+}
+
+fn on_p<F, T>(m: &Machine, options: Options, f: F, packet: *mut u8) -> io::Result<(GRef, u64)>
+where
+    F: FnOnce() -> T,
+{
+    let shared = m.shared();
+    let class = options.class.unwrap_or(shared.config.class);
+    // SAFETY: one short use; nothing in it switches.
+    let local = unsafe { m.local() };
+    let stack = local.stacks.take(class)?;
+    let id = local.ids.next();
+    let g = create::<F, T>(stack, options.birth(id, shared), f, packet);
+    m.p().counts.spawned.add(1);
+    park::enqueue_here(m, g);
+    Ok((g, id))
+}
+
+/// The same from outside the runtime, or without a P.
+pub(crate) fn outside<F, T>(
+    shared: &Shared,
+    options: Options,
+    f: F,
+    packet: *mut u8,
+) -> io::Result<(GRef, u64)>
+where
+    F: FnOnce() -> T,
+{
+    assert!(!fork::is_child(), "gopark: a spawn was {}", fork::TEXT);
+    let mut outside = shared.outside();
+    let class = options.class.unwrap_or(shared.config.class);
+    let stack = outside.stacks.take(class)?;
+    let id = outside.ids.next();
+    drop(outside);
+    let g = create::<F, T>(stack, options.birth(id, shared), f, packet);
+    shared.count_spawn_outside();
+    shared.submit_global(g);
+    Ok((g, id))
+}
+
+/// A detached goroutine of the runtime's own.
+#[track_caller]
+pub(crate) fn service(
+    shared: &Shared,
+    f: impl FnOnce(&G) + Send + 'static,
+) -> io::Result<(GRef, u64)> {
+    let body = move || f(G::current().expect("a goroutine runs on its stack"));
+    outside::<_, ()>(shared, Options::here(), body, std::ptr::null_mut())
+}

@@ -1,0 +1,213 @@
+//! What may block or allocate, and so is done by a thread of its own: starting threads, trimming
+//! stacks, following limits, printing, reports.
+//!
+//! Ms do not start threads themselves: a new thread inherits the starter's odd state (namespaces,
+//! signal mask, CPU affinity), which a goroutine that locked its thread may have changed; and
+//! thread creation takes locks that a suspended thread may hold.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::deadlock;
+use super::resize;
+use super::trace;
+use super::trim::Trimmer;
+use crate::fatal::warn;
+use crate::sched::run;
+use crate::sched::shared::{Preemption, Shared};
+use crate::sched::sysmon::preempt;
+use crate::sys::futex;
+
+/// Stack of an OS thread that runs goroutines; foreign code with large frames may use it.
+pub(crate) const THREAD_STACK_BYTES: usize = 8 << 20;
+/// How long to wait when the system gives no thread.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
+
+/// What there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Chore {
+    /// Start a thread.
+    Start = 1,
+    /// Once a second while anything runs.
+    Upkeep = 2,
+    /// Everybody is about to sleep.
+    Rest = 4,
+    LongSlices = 8,
+    TellThreadsMax = 16,
+    End = 32,
+}
+
+/// What others see of the thread.
+#[derive(Debug)]
+pub(crate) struct Chores {
+    /// What is asked for; the thread sleeps on it.
+    asked: AtomicU32,
+    /// Threads of Ms.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Chores {
+    pub(crate) fn new() -> Chores {
+        Chores {
+            asked: AtomicU32::new(0),
+            threads: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Keeps the handle of a thread for the end; those that are over are let go.
+    fn keep(&self, thread: JoinHandle<()>) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+    }
+
+    /// The handles, for the end.
+    pub(crate) fn take_threads(&self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks for a chore. Allocates nothing and takes no lock.
+    pub(crate) fn ask(&self, chore: Chore) {
+        // Release: pairs with the Acquire of the thread.
+        if self.asked.fetch_or(chore as u32, Ordering::Release) & chore as u32 == 0 {
+            futex::wake(&self.asked);
+        }
+    }
+}
+
+/// The thread's memory.
+struct Worker<'a> {
+    shared: &'a Arc<Shared>,
+    trimmer: Trimmer,
+    next_trace: Option<Instant>,
+    told_signal: bool,
+}
+
+/// The body of the thread.
+pub(crate) fn chores_main(shared: &Arc<Shared>) {
+    let mut worker = Worker {
+        shared,
+        trimmer: Trimmer::new(),
+        next_trace: shared.config.trace.map(|every| Instant::now() + every),
+        told_signal: false,
+    };
+    let mut retry = None;
+    loop {
+        // Acquire: pairs with `ask`.
+        let asked = shared.chores.asked.swap(0, Ordering::Acquire);
+        if asked == 0 && retry.is_none() && !worker.trace_due() {
+            let pause = worker
+                .next_trace
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            futex::wait(&shared.chores.asked, 0, pause);
+            continue;
+        }
+        let is = |chore: Chore| asked & chore as u32 != 0;
+        if is(Chore::Start) || retry.is_some() {
+            retry = worker.start_threads().err();
+            if retry.is_some() {
+                futex::wait(&shared.chores.asked, 0, Some(RETRY_PAUSE));
+            }
+        }
+        worker.do_others(is);
+        if is(Chore::End) {
+            return;
+        }
+    }
+}
+
+impl Worker<'_> {
+    fn start_threads(&mut self) -> std::io::Result<()> {
+        while let Some(number) = self.shared.idle.next_thread() {
+            self.shared.machines.make(number);
+            match start_machine(self.shared, number) {
+                Ok(thread) => self.shared.chores.keep(thread),
+                Err(error) => {
+                    // The work stays queued; Ms that are awake will come to it.
+                    self.shared.idle.failed(number);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn do_others(&mut self, is: impl Fn(Chore) -> bool) {
+        let shared = self.shared;
+        if is(Chore::Upkeep) {
+            self.trimmer.upkeep(shared);
+            resize::follow(shared);
+            self.check_signal();
+        }
+        if is(Chore::Rest) {
+            self.trimmer.rest(shared);
+            deadlock::check(shared);
+        }
+        if is(Chore::LongSlices)
+            && let Some(hook) = &shared.config.long_slice
+        {
+            hook.tell(shared);
+        }
+        if is(Chore::TellThreadsMax) {
+            warn(format_args!(
+                "the limit of {} threads is reached; goroutines wait for a thread \
+                 (runtime::Builder::max_threads)",
+                shared.config.threads_max
+            ));
+        }
+        if self.trace_due() {
+            trace::print(shared);
+            let every = shared.config.trace.unwrap_or(Duration::MAX);
+            self.next_trace = Instant::now().checked_add(every);
+        }
+    }
+
+    fn trace_due(&self) -> bool {
+        self.next_trace.is_some_and(|at| at <= Instant::now())
+    }
+
+    fn check_signal(&mut self) {
+        let needed = self.shared.config.preemption == Preemption::Suspend;
+        if needed && !self.told_signal && !preempt::is_installed() {
+            self.told_signal = true;
+            warn(format_args!(
+                "the program has replaced the handler of SIGURG: goroutines that run for long are \
+                 detached instead of suspended"
+            ));
+        }
+    }
+}
+
+/// Starts the first M, detached: the runtime's end waits for it by count.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn start_first(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let _ = shared.idle.spare();
+    let Some(number) = shared.idle.next_thread() else {
+        return Ok(());
+    };
+    shared.machines.make(number);
+    match start_machine(shared, number) {
+        Ok(thread) => {
+            shared.chores.keep(thread);
+            Ok(())
+        }
+        Err(error) => {
+            shared.idle.failed(number);
+            Err(error)
+        }
+    }
+}
+
+/// Starts the thread of M number `number`.
+fn start_machine(shared: &Arc<Shared>, number: usize) -> std::io::Result<JoinHandle<()>> {
+    let shared_too = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name(format!("{}-{number}", shared.config.thread_name))
+        .stack_size(THREAD_STACK_BYTES)
+        .spawn(move || run::machine_main(&shared_too, number))
+}

@@ -1,0 +1,130 @@
+//! Changing the number of Ps while goroutines run.
+//!
+//! Up: make the new Ps, then list them as idle. Down: lower the limit; idle Ps above it are retired
+//! at once, the others when their M comes to its loop, where it moves the queue to the global one.
+//! An M that does not come is treated as one whose slice is over. One change at a time.
+//!
+//! The one P of a runtime that has no other is used without locked instructions
+//! (`queue/local.rs`, invariant 4). Only its M may change that, between two operations: which is
+//! the caller, a goroutine on that P.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::sched::blocking::Interrupted;
+use crate::sched::hand_off;
+use crate::sched::header::G;
+use crate::sched::launch;
+use crate::sched::machine::{Machine, Standing, pin, unpin};
+use crate::sched::park;
+use crate::sched::roster::PROCS_MAX;
+use crate::sched::shared::Shared;
+use crate::sys::thread;
+
+/// How long a change waits for goroutines that do not give way.
+const WAIT_MAX: Duration = Duration::from_millis(100);
+
+/// Sets the number of Ps of the runtime of `g`, which runs: the number before.
+///
+/// # Panics
+/// Above [`PROCS_MAX`], naming both.
+#[track_caller]
+pub(crate) fn set_procs(g: &G, procs: usize) -> usize {
+    assert!(
+        procs <= PROCS_MAX,
+        "gopark::set_procs: procs of {procs} is outside 1..={PROCS_MAX}"
+    );
+    let shared = g.machine().shared();
+    if procs == 0 {
+        return shared.procs.limit();
+    }
+    shared.procs_chosen.store(true, Ordering::Relaxed);
+    change(g, shared, procs)
+}
+
+fn change(g: &G, shared: &Shared, procs: usize) -> usize {
+    let _back = Interrupted::of(g);
+    // Acquire: pairs with the Release below.
+    while shared.resizing.swap(true, Ordering::Acquire) {
+        wait_a_little(g);
+    }
+    let before = shared.procs.limit();
+    if procs != before {
+        resize(g, shared, procs);
+    }
+    // Release: pairs with the Acquire above.
+    shared.resizing.store(false, Ordering::Release);
+    before
+}
+
+fn resize(g: &G, shared: &Shared, procs: usize) {
+    if let Err(error) = shared.procs.grow(procs) {
+        // Release: as in `change`.
+        shared.resizing.store(false, Ordering::Release);
+        panic!("gopark::set_procs: {error}");
+    }
+    with_p(g, |m| {
+        if procs > 1 {
+            // If P0 was alone there is no other P, and this is its M.
+            shared.proc(0).queue.set_alone(false);
+        }
+        shared.procs.set_limit(procs);
+        shared.idle.set_limit(procs);
+        shared
+            .procs
+            .iter()
+            .skip(procs)
+            .for_each(|p| p.hold.preempt());
+        debug_assert!(m.has_p());
+        shared.submitted();
+        shared.monitor.poke();
+    });
+    let start = Instant::now();
+    while shared.idle.excess() > 0 && start.elapsed() < WAIT_MAX {
+        wait_a_little(g);
+    }
+    if procs == 1 {
+        with_p(g, |m| {
+            // No P but this one is held, so no M can be stealing.
+            if m.p().index == 0 && shared.idle.excess() == 0 {
+                m.p().queue.set_alone(true);
+            }
+        });
+    }
+}
+
+/// Runs `f` while `g` holds a P and keeps it.
+fn with_p(g: &G, f: impl FnOnce(&Machine)) {
+    let m = pin(g);
+    let standing = m.standing();
+    if standing == Standing::Lost {
+        hand_off::claim(m);
+    }
+    f(m);
+    if standing == Standing::Preempted {
+        m.p().hold.preempt();
+    }
+    unpin(m);
+}
+
+fn wait_a_little(g: &G) {
+    park::yield_now(g);
+    std::thread::yield_now();
+}
+
+/// Follows the CPUs that the machine allows, for runtimes whose Ps were not chosen.
+pub(crate) fn follow(shared: &Arc<Shared>) {
+    if !shared.config.procs_follow || shared.procs_chosen.load(Ordering::Relaxed) {
+        return;
+    }
+    let procs = thread::cpus().min(PROCS_MAX);
+    if procs == shared.procs.limit() {
+        return;
+    }
+    let shared_too = Arc::clone(shared);
+    // Without a stack for it now there will be one in a second.
+    let _ = launch::service(shared, move |g| {
+        change(g, &shared_too, procs);
+    });
+}

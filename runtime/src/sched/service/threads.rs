@@ -1,0 +1,99 @@
+//! The threads of a runtime: how they start and how they end.
+//!
+//! Three kinds: Ms, sysmon, and the chores' thread, which starts Ms. One M is started at once, so
+//! that a system that gives no thread says so. At the end (no goroutine is left) Ms that sleep are
+//! ended, and all leave their loops; then the chores' thread; sysmon ends last.
+
+#![expect(unsafe_code, reason = "marks a runtime's Ps in a forked child")]
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::chores::{self, Chore};
+use super::shutdown::unwind_all;
+use crate::sched::shared::Shared;
+use crate::sched::sysmon::monitor::monitor_main;
+use crate::sys::fork;
+
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// The threads of a runtime that are no Ms.
+#[derive(Debug)]
+pub(crate) struct Services {
+    pub(crate) monitor: JoinHandle<()>,
+    pub(crate) chores: JoinHandle<()>,
+}
+
+/// Starts the threads.
+///
+/// # Errors
+/// When the system gives none.
+pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<Services> {
+    let spawn = |name: &str| {
+        std::thread::Builder::new().name(format!("{}-{name}", shared.config.thread_name))
+    };
+    let (one, two) = (Arc::clone(shared), Arc::clone(shared));
+    let chores = spawn("chores").spawn(move || chores::chores_main(&one))?;
+    let monitor = match spawn("sysmon").spawn(move || monitor_main(&two)) {
+        Ok(monitor) => monitor,
+        Err(error) => {
+            shared.chores.ask(Chore::End);
+            let _ = chores.join();
+            return Err(error);
+        }
+    };
+    // SAFETY: the runtime lives until `forget`, in `end`; marking stores to atomics.
+    unsafe { fork::watch(Arc::as_ptr(shared).cast(), mark_forked) };
+    let services = Services { monitor, chores };
+    if let Err(error) = chores::start_first(shared) {
+        end(shared, services);
+        return Err(error);
+    }
+    Ok(services)
+}
+
+/// # Safety
+/// `shared` is a runtime that lives.
+unsafe fn mark_forked(shared: *const ()) {
+    // SAFETY: the caller's promise.
+    let shared = unsafe { &*shared.cast::<Shared>() };
+    shared.procs.iter().for_each(|p| p.hold.mark_forked());
+}
+
+/// Ends the threads of a runtime without goroutines.
+pub(crate) fn end(shared: &Shared, services: Services) {
+    // Release: pairs with the Acquire of an M that goes to sleep.
+    shared.ending.store(true, Ordering::Release);
+    while shared.idle.census().threads > 0 {
+        for m in shared.idle.drain() {
+            let m = shared.machines.get(m);
+            m.grant.end();
+            m.wake();
+        }
+        std::thread::park_timeout(PAUSE);
+    }
+    shared.chores.ask(Chore::End);
+    // A panic of a thread would have been printed; there is nothing to add.
+    let _ = services.chores.join();
+    for thread in shared.chores.take_threads() {
+        let _ = thread.join();
+    }
+    shared.monitor.end();
+    let _ = services.monitor.join();
+    fork::forget(std::ptr::from_ref(shared).cast());
+}
+
+/// Ends a runtime whose goroutines did not end in time, whenever they do.
+pub(crate) fn end_in_background(shared: Arc<Shared>, services: Services) {
+    let wait = move || {
+        let _ = unwind_all(&shared, None);
+        end(&shared, services);
+    };
+    // Without a thread for it the runtime's threads stay, as they would anyway for now.
+    let _ = std::thread::Builder::new()
+        .name(String::from("gopark-end"))
+        .spawn(wait);
+}

@@ -1,0 +1,209 @@
+//! sysmon's side of a suspension: asking, collecting the answers, taking the Ps.
+//!
+//! 1. *Ask*: the M's word becomes `Requested`; heavy fence; an M that is pinned or shielded is left
+//!    alone (the request is taken back); else the signal. Whoever raises his shield does so before
+//!    he looks for a request, with a light fence between: one of the two sees the other.
+//! 2. *Answer*: the handler suspends the thread and pokes sysmon, or declines.
+//! 3. *Collect*: the P's word becomes `Retaking`; then the M's word `Claiming`, unless it gave up
+//!    meanwhile; then the P's word `Free`, unless the M gave up in between and won the P back. The
+//!    claim is queued, then the P is passed on: so one goroutine runs on it at a time.
+//! 4. *Calling in*: a thread that lost its P because it was blocked, and runs again without having
+//!    come to the runtime, is asked like a hog; it has no P to take, only a claim to queue.
+//! 5. *No answer*: a thread that blocks the signal, or whose handler was replaced. The request is
+//!    taken back and the thread is only ever detached from then on.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::preempt;
+use crate::sched::hand_off::hand_off;
+use crate::sched::machine::Machine;
+use crate::sched::processor::Processor;
+use crate::sched::roster::PROCS_MAX;
+use crate::sched::shared::Shared;
+use crate::sys::{asymmetric, thread};
+
+/// Suspended threads for each P; beyond that hogs are detached.
+const SUSPENDED_MAX: usize = 4;
+/// A thread that has run for this long after the signal does not answer it.
+const DEAF_AFTER: Duration = Duration::from_millis(2);
+/// A request is taken back after this, and made again later: the thread did not run at all.
+const ASKED_MAX: Duration = Duration::from_millis(20);
+
+/// Detached threads that are watched, at most; others run on beside the Ps.
+const LET_GO_MAX: usize = 1024;
+/// A thread that has used this much since it was let go is no longer blocked.
+const USED_MAX: Duration = Duration::from_micros(500);
+
+/// A request that is open.
+#[derive(Debug)]
+struct Asked {
+    /// The P that the M holds; `None` for a detached one.
+    p: Option<usize>,
+    m: usize,
+    at: Instant,
+    ticks: u64,
+    /// The thread's CPU clock then.
+    clock: Option<Duration>,
+}
+
+/// A thread that lost its P while it was blocked.
+#[derive(Debug)]
+struct LetGo {
+    m: usize,
+    clock: Option<Duration>,
+}
+
+/// See the top of this file.
+#[derive(Debug)]
+pub(crate) struct Suspender {
+    /// Neither grows beyond what was reserved.
+    asked: Vec<Asked>,
+    let_go: Vec<LetGo>,
+}
+
+impl Suspender {
+    pub(crate) fn new() -> Suspender {
+        Suspender {
+            asked: Vec::with_capacity(PROCS_MAX),
+            let_go: Vec::with_capacity(LET_GO_MAX),
+        }
+    }
+
+    /// Whether answers are due.
+    pub(crate) fn awaits(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// Whether the answer of M `m` is due.
+    pub(crate) fn has_asked(&self, m: usize) -> bool {
+        self.asked.iter().any(|asked| asked.m == m)
+    }
+
+    /// Whether M `m` can only be detached.
+    pub(crate) fn must_detach(&self, shared: &Shared, m: &Machine) -> bool {
+        let suspended = shared.suspended.load(Ordering::Relaxed) + self.asked.len();
+        m.is_deaf.load(Ordering::Relaxed)
+            || m.shield.load(Ordering::Relaxed) != 0
+            || suspended >= SUSPENDED_MAX * shared.procs.limit()
+    }
+
+    /// Step 1: true if a signal was sent.
+    pub(crate) fn ask(&mut self, p: Option<&Processor>, m: &Machine, now: Instant) -> bool {
+        if self.has_asked(m.index) || self.asked.len() == PROCS_MAX || !m.grant.request() {
+            return false;
+        }
+        asymmetric::heavy();
+        if m.pin.is_set() || m.shield.load(Ordering::Relaxed) != 0 {
+            m.grant.cancel();
+            return false;
+        }
+        let tid = m.tid.load(Ordering::Relaxed);
+        self.asked.push(Asked {
+            p: p.map(|p| p.index),
+            m: m.index,
+            at: now,
+            ticks: p.map_or(0, |p| p.counts.ticks.get()),
+            clock: thread::cpu_time(tid),
+        });
+        thread::signal(tid, preempt::SIGNAL);
+        true
+    }
+
+    /// M `m` was blocked and has lost its P: it is watched until it comes to the runtime.
+    pub(crate) fn let_go(&mut self, m: usize) {
+        self.let_go.retain(|other| other.m != m);
+        if self.let_go.len() < LET_GO_MAX {
+            self.let_go.push(LetGo { m, clock: None });
+        }
+    }
+
+    /// Step 4.
+    pub(crate) fn call_in(&mut self, shared: &Shared, now: Instant) {
+        let mut let_go = std::mem::take(&mut self.let_go);
+        let_go.retain_mut(|watched| {
+            let m = shared.machines.get(watched.m);
+            if !m.is_detached.load(Ordering::Relaxed) {
+                return false;
+            }
+            let clock = thread::cpu_time(m.tid.load(Ordering::Relaxed));
+            let (Some(clock), Some(before)) = (clock, watched.clock) else {
+                watched.clock = clock;
+                return true;
+            };
+            let used = clock.saturating_sub(before);
+            // Asked once more if it does not answer; one that gives up runs on.
+            if used >= USED_MAX && !self.must_detach(shared, m) {
+                self.ask(None, m, now);
+            }
+            !m.grant.sleeps()
+        });
+        self.let_go = let_go;
+    }
+
+    /// Steps 3 and 5.
+    pub(crate) fn collect(&mut self, shared: &Shared, now: Instant) {
+        self.asked.retain(|asked| {
+            let m = shared.machines.get(asked.m);
+            let p = asked.p.map(|p| shared.proc(p));
+            if m.grant.is_suspended() {
+                match p {
+                    Some(p) => take(shared, p, m),
+                    None => queue(shared, m),
+                }
+                return false;
+            }
+            if !m.grant.is_requested() {
+                // Declined, or it gave way by itself.
+                return false;
+            }
+            let moved_on = p.is_some_and(|p| p.counts.ticks.get() != asked.ticks);
+            let is_deaf = !moved_on && has_run(asked, m, DEAF_AFTER);
+            let is_late = now.saturating_duration_since(asked.at) > ASKED_MAX;
+            if !moved_on && !is_deaf && !is_late {
+                return true;
+            }
+            if m.grant.cancel() {
+                m.is_deaf.fetch_or(is_deaf, Ordering::Relaxed);
+            }
+            // Not cancelled: it was suspended just now, and is taken next time.
+            m.grant.is_suspended()
+        });
+    }
+}
+
+/// Whether the thread has used `time` since it was asked.
+fn has_run(asked: &Asked, m: &Machine, time: Duration) -> bool {
+    let now = thread::cpu_time(m.tid.load(Ordering::Relaxed));
+    match (asked.clock, now) {
+        (Some(before), Some(now)) => now.saturating_sub(before) >= time,
+        _ => false,
+    }
+}
+
+/// Step 3.
+fn take(shared: &Shared, p: &Processor, m: &Machine) {
+    if !p.hold.begin_retake(m.index) {
+        // It lost the P before it answered.
+        return queue(shared, m);
+    }
+    if !m.grant.seize() {
+        p.hold.put_back(m.index);
+        return;
+    }
+    if !p.hold.finish_retake(m.index) {
+        return;
+    }
+    p.counts.preemptions.add(1);
+    m.is_detached.store(true, Ordering::Relaxed);
+    shared.claims.push(m.index);
+    hand_off(shared, p.index);
+}
+
+/// Step 3 for a thread that has no P.
+fn queue(shared: &Shared, m: &Machine) {
+    if m.grant.seize() {
+        shared.claims.push(m.index);
+        shared.submitted();
+    }
+}

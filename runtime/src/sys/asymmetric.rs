@@ -1,0 +1,77 @@
+//! An asymmetric fence: nearly free on the side that runs often, dear on the side that does not.
+//!
+//! Two parties each store to one word and then load the other's. For at least one of them to see
+//! the other, both need a full fence between. With `membarrier(PRIVATE_EXPEDITED)` the rare party
+//! makes the kernel run that fence on every thread of the process that is running just now, and the
+//! frequent party only has to keep the compiler from moving its two accesses. Where the call is
+//! missing (old kernels, some sandboxes) both sides fence.
+//!
+//! A `light` costs a compiler fence and a well predicted branch; a `heavy` about 9 µs while another
+//! thread runs (measured on a 2-core x86_64 virtual machine, Linux 6.18).
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering, compiler_fence, fence};
+
+use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
+
+const UNKNOWN: u32 = 0;
+const KERNEL: u32 = 1;
+const FENCES: u32 = 2;
+
+/// How fences are made: one way for the whole process, chosen before the first M starts.
+static WAY: AtomicU32 = AtomicU32::new(UNKNOWN);
+
+/// Chooses the way, once: `membarrier` unless the kernel lacks it or `fences` asks for the other.
+///
+/// # Errors
+/// `InvalidInput` when an earlier runtime of the process chose `membarrier` and this one insists
+/// on fences: its threads could no longer be trusted to fence.
+pub(crate) fn choose(fences: bool) -> io::Result<()> {
+    let wanted = if fences || !register() {
+        FENCES
+    } else {
+        KERNEL
+    };
+    // Relaxed: every M is started after this, by a thread that has come through here.
+    match WAY.compare_exchange(UNKNOWN, wanted, Ordering::Relaxed, Ordering::Relaxed) {
+        Err(KERNEL) if fences => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "GOPARK_DEBUG=fences comes too late: an earlier runtime uses membarrier",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn register() -> bool {
+    membarrier_query().contains(MembarrierQuery::PRIVATE_EXPEDITED)
+        && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
+        && membarrier(MembarrierCommand::PrivateExpedited).is_ok()
+}
+
+/// The side that runs often: orders the caller's earlier stores before its later loads, as seen by
+/// a thread that calls [`heavy`].
+#[inline(always)]
+pub(crate) fn light() {
+    // SeqCst: pairs with `heavy`.
+    compiler_fence(Ordering::SeqCst);
+    if WAY.load(Ordering::Relaxed) == FENCES {
+        light_by_fence();
+    }
+}
+
+#[cold]
+fn light_by_fence() {
+    // SeqCst: pairs with `heavy`.
+    fence(Ordering::SeqCst);
+}
+
+/// The rare side.
+pub(crate) fn heavy() {
+    // SeqCst: pairs with `light`.
+    fence(Ordering::SeqCst);
+    if WAY.load(Ordering::Relaxed) == KERNEL {
+        // It worked when it was chosen, and the kernel documents no later failure.
+        let done = membarrier(MembarrierCommand::PrivateExpedited);
+        assert!(done.is_ok(), "membarrier stopped working: {done:?}");
+    }
+}

@@ -1,0 +1,80 @@
+//! Facts about OS threads, and signals to them.
+
+#![expect(unsafe_code, reason = "makes system calls that have no safe wrapper")]
+
+use std::ffi::c_int;
+use std::io::Write as _;
+use std::time::Duration;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+
+/// The kernel's number of the calling thread.
+pub(crate) fn id() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+/// Sends a signal to a thread of this process. A thread that has ended is not an error.
+pub(crate) fn signal(tid: i32, signal: c_int) {
+    let process = rustix::process::getpid().as_raw_nonzero().get();
+    // SAFETY: tgkill takes numbers only; it can reach no other process than this one.
+    unsafe { libc::syscall(libc::SYS_tgkill, process, tid, signal) };
+}
+
+/// The CPU time that a thread of this process has used, or `None` when there is no such thread.
+pub(crate) fn cpu_time(tid: i32) -> Option<Duration> {
+    // The clock's number as the kernel defines it: the thread's, per thread, scheduler's clock.
+    let clock = (!tid << 3) | 6;
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel writes a timespec, or refuses an unknown clock.
+    let code = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    (code == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Whether the kernel lists a thread of this process as running or waiting for a core, as opposed
+/// to blocked. `None` when it cannot be told.
+pub(crate) fn is_running(tid: i32) -> Option<bool> {
+    let mut path = [0u8; 40];
+    let mut left = &mut path[..];
+    write!(left, "/proc/self/task/{tid}/stat").ok()?;
+    let len = 40 - left.len();
+    let path = std::str::from_utf8(&path[..len]).ok()?;
+    let file: OwnedFd =
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut text = [0u8; 96];
+    let n = rustix::io::read(&file, &mut text).ok()?;
+    // `12 (name) R ...`: the name may hold anything, at most 15 bytes of it.
+    let close = text[..n].iter().rposition(|byte| *byte == b')')?;
+    text.get(close + 2).map(|state| *state == b'R')
+}
+
+/// Whether the calling thread blocks `signal`.
+pub(crate) fn blocks(signal: c_int) -> bool {
+    // SAFETY: zeroes are a valid set, which the kernel overwrites.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: asks for the mask only.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut set) };
+    // SAFETY: `set` is a valid set.
+    unsafe { libc::sigismember(&raw const set, signal) == 1 }
+}
+
+/// Lets the kernel end short sleeps of the calling thread when they are over and not up to 50 µs
+/// later.
+pub(crate) fn sleep_precisely() {
+    // SAFETY: a number for the calling thread alone.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
+}
+
+/// Threads of this process now.
+pub(crate) fn count() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}
+
+/// CPUs that this process may use: affinity, and the quotas of its control groups (version 1 and 2,
+/// ancestors included), as std reads them. At least 1.
+pub(crate) fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

@@ -1,0 +1,96 @@
+//! Deadlocks and forks: programs whose only threads are the runtime's and those that wait for it.
+
+use std::process::{Command, Output};
+
+fn alone(case: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_alone"))
+        .arg(case)
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The lines of the report, after the first two.
+#[track_caller]
+fn deadlock(case: &str) -> Vec<String> {
+    let output = alone(case);
+    let text = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    let report = text
+        .strip_prefix("fatal error: all goroutines are asleep - deadlock!\n\n")
+        .unwrap_or_else(|| panic!("no report: {text}"));
+    report.lines().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn goes_well(case: &str) -> String {
+    let output = alone(case);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{:?}\n{out}{err}", output.status);
+    out
+}
+
+#[test]
+fn a_deadlock_is_reported_with_a_line_for_each_goroutine() {
+    let lines = deadlock("everybody-parks");
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    for (n, line) in lines.iter().enumerate() {
+        let who = match n {
+            0 => String::from(" [park, "),
+            n => format!(" \"sleeper {}\" [park, ", n - 1),
+        };
+        assert!(
+            line.starts_with("goroutine ") && line.contains(&who),
+            "{line}"
+        );
+        assert!(line.contains(" s]: spawned at tests/src/"), "{line}");
+    }
+}
+
+#[test]
+fn a_deadlock_names_what_each_goroutine_waits_for() {
+    let lines = deadlock("joins-in-a-ring");
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].contains("[join, "), "{lines:#?}");
+    assert!(lines[1].contains("[park, "), "{lines:#?}");
+}
+
+#[test]
+fn goroutines_that_keep_their_threads_can_be_deadlocked_too() {
+    assert_eq!(deadlock("locked").len(), 2);
+}
+
+#[test]
+fn a_sleep_that_somebody_can_end_is_no_deadlock() {
+    for case in [
+        "main-exits",
+        "a-thread-wakes-later",
+        "blocked-in-the-kernel",
+    ] {
+        assert_eq!(goes_well(case), "no deadlock\n", "{case}");
+    }
+}
+
+#[test]
+fn calls_in_a_forked_child_are_refused() {
+    let output = alone("fork");
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    for call in ["yield", "spawn", "park", "blocking"] {
+        let line = format!("{call}: exited true with 1\n");
+        assert!(out.contains(&line), "{out}{err}");
+    }
+    assert!(out.ends_with("the parent goes on\n"), "{out}{err}");
+    assert_eq!(err.matches("called in a forked child").count(), 4, "{err}");
+    let out = goes_well("fork-outside");
+    assert!(out.contains("run: exited true with 1\n"), "{out}");
+    assert!(out.contains("nothing: exited true with 0\n"), "{out}");
+}
+
+#[test]
+fn commands_run_from_goroutines() {
+    assert_eq!(goes_well("command"), "both ran\n");
+}
