@@ -103,12 +103,10 @@ pub struct OsThreadGuard {
 
 impl Drop for OsThreadGuard {
     fn drop(&mut self) {
-        // It may have been carried out of its goroutine, as a result: then there is nothing to
-        // undo, the thread has ended with the goroutine.
-        if let Some(g) = G::current()
-            && g.to_ref() == self.g
-            && g.state.id() == self.id
-        {
+        // It is not Send: only its goroutine can drop it, perhaps on the thread's stack, or, after
+        // that has ended, whoever got it as a result. Then the thread has ended too.
+        let g = self.g.get();
+        if g.state.id() == self.id {
             bound::unlock(g);
         }
     }

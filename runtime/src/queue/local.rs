@@ -108,8 +108,8 @@ impl LocalQueue {
             let word = self.slot(head).load(Ordering::Relaxed);
             let after = head.wrapping_add(1);
             if self.is_alone() {
-                // Relaxed: invariant 4.
-                self.head.store(after, Ordering::Relaxed);
+                // A store: invariant 4. Release: for `is_empty`, as the CAS.
+                self.head.store(after, Ordering::Release);
                 return Some(word);
             }
             // AcqRel: frees the word; a failure takes over what thieves have freed.
@@ -206,8 +206,8 @@ impl LocalQueue {
             return None;
         }
         if self.is_alone() {
-            // Relaxed: invariant 4.
-            self.next.store(0, Ordering::Relaxed);
+            // A store: invariant 4. Release: for `is_empty`, as the swap.
+            self.next.store(0, Ordering::Release);
             return Some(next);
         }
         // AcqRel: a thief may be at it.

@@ -19,8 +19,13 @@ struct Fake {
 }
 
 fn fake() -> Arc<Fake> {
+    fake_with(false)
+}
+
+/// `alone`: nobody steals.
+fn fake_with(alone: bool) -> Arc<Fake> {
     Arc::new(Fake {
-        queue: LocalQueue::new(false),
+        queue: LocalQueue::new(alone),
         own: [LocalQueue::new(false), LocalQueue::new(false)],
         goroutines: (0..GOROUTINES).map(|_| UnsafeCell::new((0, 0))).collect(),
     })
@@ -180,28 +185,31 @@ fn loom_seeded_bug_overflow_without_cas_is_found() {
 }
 
 /// One goroutine is next. Another takes its place, so that it moves to the ring, and is run: the
-/// first was there all the time.
-fn a_move_from_next_to_the_ring(is_empty: fn(&LocalQueue) -> bool) {
+/// first was there all the time. Then a third is put next, and the first is run.
+fn moves_of_the_owner(alone: bool, is_empty: fn(&LocalQueue) -> bool) {
     loom::model(move || {
-        let owner = fake();
+        let owner = fake_with(alone);
         assert_eq!(owner.queue.put_next(owner.new_word(1)), None);
         let observer = Arc::clone(&owner);
         let thread = thread::spawn(move || is_empty(&observer.queue));
         assert_eq!(owner.queue.put_next(owner.new_word(2)), Some(1));
         assert_eq!(owner.queue.push(1), Ok(()));
         owner.run_some(owner.queue.take_next());
+        assert_eq!(owner.queue.put_next(owner.new_word(3)), None);
+        owner.run_some(owner.queue.pop());
         assert!(!thread.join().unwrap(), "looked empty");
         owner.settle();
     });
 }
 
 #[test]
-fn loom_a_move_from_next_to_the_ring_is_never_emptiness() {
-    a_move_from_next_to_the_ring(LocalQueue::is_empty);
+fn loom_moves_of_the_owner_are_never_emptiness() {
+    moves_of_the_owner(false, LocalQueue::is_empty);
+    moves_of_the_owner(true, LocalQueue::is_empty);
 }
 
 #[test]
 #[should_panic]
 fn loom_seeded_bug_one_look_at_the_tail_is_found() {
-    a_move_from_next_to_the_ring(LocalQueue::is_empty_seeded);
+    moves_of_the_owner(false, LocalQueue::is_empty_seeded);
 }

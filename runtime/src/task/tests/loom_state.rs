@@ -4,6 +4,7 @@
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
 use crate::task::state::{Commit, State, Trim, Wake};
@@ -14,12 +15,15 @@ const ID: u64 = 7;
 struct Fake {
     state: State,
     registers: UnsafeCell<u32>,
+    /// What wakers wrote before they woke.
+    message: AtomicU32,
 }
 
 fn fake() -> Arc<Fake> {
     Arc::new(Fake {
         state: State::new(ID),
         registers: UnsafeCell::new(0),
+        message: AtomicU32::new(0),
     })
 }
 
@@ -29,12 +33,19 @@ fn save_and(fake: &Fake, commit: impl Fn(&State) -> Commit) -> u32 {
     fake.registers.with_mut(|cell| unsafe { *cell = 1 });
     match commit(&fake.state) {
         Commit::Parked => 0,
-        Commit::ResumeNow => 1,
+        Commit::ResumeNow => resume(fake),
     }
+}
+
+/// Somebody else than a waker resumes, and knows what the waker wrote.
+fn resume(fake: &Fake) -> u32 {
+    assert_eq!(fake.message.load(Ordering::Relaxed), 1, "nobody's wake");
+    1
 }
 
 /// A waker: how often it enqueues. An owner may read the saved registers.
 fn wake_and(fake: &Fake, wake: impl Fn(&State) -> Wake) -> u32 {
+    fake.message.store(1, Ordering::Relaxed);
     match wake(&fake.state) {
         Wake::Enqueue => {
             fake.registers
@@ -169,6 +180,11 @@ fn stop(state: &State) -> Wake {
     state.stop(ID)
 }
 
+/// Wakes nobody.
+fn late(state: &State) -> Wake {
+    state.ready(ID + 1)
+}
+
 /// The runtime ends while `waker` ends the park that begins just now: one of the three resumes.
 fn stop_against_a_wake(begin: fn(&State), commit: fn(&State) -> Commit, waker: Waker) {
     loom::model(move || {
@@ -187,6 +203,11 @@ fn stop_against_a_wake(begin: fn(&State), commit: fn(&State) -> Commit, waker: W
 #[test]
 fn loom_stop_against_ready() {
     stop_against_a_wake(State::begin_park, State::commit_park, ready);
+}
+
+#[test]
+fn loom_stop_against_commit() {
+    stop_against_a_wake(State::begin_park, State::commit_park, late);
 }
 
 #[test]
@@ -210,7 +231,7 @@ fn trim_and(fake: &Fake, end_trim: fn(&State) -> Trim) -> u32 {
         .with_mut(|cell| assert_eq!(unsafe { std::mem::replace(&mut *cell, 1) }, 1));
     match end_trim(&fake.state) {
         Trim::Parked => 0,
-        Trim::Enqueue => 1,
+        Trim::Enqueue => resume(fake),
     }
 }
 
@@ -239,11 +260,6 @@ fn park_by_token(fake: &Fake) {
     assert_eq!(save_and(fake, State::park_by_token), 0);
 }
 
-/// Wakes nobody.
-fn late(state: &State) -> Wake {
-    state.ready(ID + 1)
-}
-
 #[test]
 fn loom_trim_against_ready() {
     trim_against_wakes(park_with_commit, State::end_trim, [ready, late]);
@@ -257,6 +273,12 @@ fn loom_trim_against_ready_and_stop() {
 #[test]
 fn loom_trim_against_unpark_and_stop() {
     trim_against_wakes(park_by_token, State::end_trim, [unpark, stop]);
+}
+
+#[test]
+fn loom_trim_against_stop() {
+    trim_against_wakes(park_with_commit, State::end_trim, [stop, late]);
+    trim_against_wakes(park_by_token, State::end_trim, [stop, late]);
 }
 
 #[test]
