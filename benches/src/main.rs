@@ -2,7 +2,8 @@
 //!
 //! One number says little: it depends on the machine, on its load and on the minute. So every
 //! workload here is run by gopark *and* by what a program would use instead, in the same run,
-//! sample by sample in turn, and what is judged in the end is a ratio.
+//! sample by sample in turn, and what is judged in the end is a ratio. Promises of the scheduler
+//! that have no counterpart elsewhere are judged by themselves.
 //!
 //! ```text
 //!  workloads   what is measured: names, units, interval contents     (this is the list to read)

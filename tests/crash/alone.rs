@@ -94,3 +94,12 @@ fn calls_in_a_forked_child_are_refused() {
 fn commands_run_from_goroutines() {
     assert_eq!(goes_well("command"), "both ran\n");
 }
+
+#[test]
+fn eight_hogs_that_share_foreign_locks_get_on() {
+    let out = goes_well("eight-hogs");
+    let last = out.lines().last().unwrap_or_default();
+    let preemptions = last.strip_suffix(" preemptions").map(str::parse::<u64>);
+    // How often depends on the machine's load.
+    assert!(matches!(preemptions, Some(Ok(n)) if n > 20), "{last}");
+}

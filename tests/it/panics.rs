@@ -124,7 +124,13 @@ fn a_backtrace_ends_at_the_root_of_its_goroutine() {
             .unwrap()
     });
     assert!(trace.contains("marked_function_of_a_goroutine"), "{trace}");
-    assert!(trace.contains("gopark::sched::entry"), "{trace}");
+    // Line tables alone, in an optimised build, give names without their modules.
+    let entry = if cfg!(debug_assertions) {
+        "gopark::sched::entry"
+    } else {
+        "entry"
+    };
+    assert!(trace.contains(entry), "{trace}");
     // corosensei links its coroutines to whoever resumed them; our own root has no caller.
     if cfg!(not(gopark_portable_switch)) {
         assert!(!trace.contains("machine_main"), "{trace}");

@@ -35,6 +35,14 @@ fn beside_a_hog(runtime: &Runtime, rounds: impl FnOnce() + Send + 'static) {
     });
 }
 
+/// The same until one of them was suspended.
+fn beside_a_hog_until_suspended(runtime: &Runtime, rounds: fn()) {
+    wait_until("a goroutine is suspended", || {
+        beside_a_hog(runtime, rounds);
+        preemptions(runtime) > 0
+    });
+}
+
 fn errno() -> *mut c_int {
     // SAFETY: no preconditions.
     unsafe { libc::__errno_location() }
@@ -44,7 +52,7 @@ fn errno() -> *mut c_int {
 fn errno_survives_a_suspension() {
     let _watchdog = Watchdog::start();
     let runtime = brisk_runtime();
-    beside_a_hog(&runtime, || {
+    beside_a_hog_until_suspended(&runtime, || {
         for value in 1000..1020 {
             // SAFETY: errno of this thread, which the loop does not leave.
             unsafe { errno().write(value) };
@@ -54,7 +62,6 @@ fn errno_survives_a_suspension() {
             gopark::yield_now();
         }
     });
-    assert!(preemptions(&runtime) > 0);
 }
 
 /// 0, or the error with which it was interrupted.
@@ -177,8 +184,7 @@ fn handle_with(handler: usize, flags: c_int) {
 /// The handler was there before the runtime.
 fn a_handler_gets_what_is_not_ours() {
     let runtime = brisk_runtime();
-    beside_a_hog(&runtime, || spin(Duration::from_millis(50)));
-    assert!(preemptions(&runtime) > 0);
+    beside_a_hog_until_suspended(&runtime, || spin(Duration::from_millis(50)));
     assert_eq!(
         HANDLED.load(Ordering::Relaxed),
         0,
@@ -211,11 +217,15 @@ fn a_full_handler_of_the_program_gets_the_signals_of_others() {
     alone(name, |_| (), case);
 }
 
-fn two_hogs_let_a_third_run(runtime: &Runtime) {
-    beside_a_hog(runtime, || {
-        spin(Duration::from_millis(50));
-        gopark::blocking(|| nap(Duration::from_millis(20)));
+fn hogs_are_detached(runtime: &Runtime) {
+    wait_until("a hog is detached", || {
+        beside_a_hog(runtime, || {
+            spin(Duration::from_millis(50));
+            gopark::blocking(|| nap(Duration::from_millis(20)));
+        });
+        runtime.metrics().procs[0].retakes > 0
     });
+    assert_eq!(preemptions(runtime), 0);
 }
 
 #[test]
@@ -228,9 +238,7 @@ fn hogs_are_detached_where_the_signal_is_blocked() {
         // SAFETY: a valid set. The threads that start from here on inherit the mask.
         unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
         let runtime = brisk_runtime();
-        two_hogs_let_a_third_run(&runtime);
-        assert_eq!(preemptions(&runtime), 0);
-        assert!(runtime.metrics().procs[0].retakes > 0);
+        hogs_are_detached(&runtime);
     };
     let name = "signals::hogs_are_detached_where_the_signal_is_blocked";
     alone(name, |_| (), case);
@@ -241,8 +249,7 @@ fn hogs_are_detached_where_the_program_replaced_the_handler() {
     let case = || {
         let runtime = brisk_runtime();
         handle_with(plain_handler as *const () as usize, 0);
-        two_hogs_let_a_third_run(&runtime);
-        assert_eq!(preemptions(&runtime), 0);
+        hogs_are_detached(&runtime);
         wait_until("signals came", || HANDLED.load(Ordering::Relaxed) > 0);
     };
     let name = "signals::hogs_are_detached_where_the_program_replaced_the_handler";

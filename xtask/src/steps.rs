@@ -44,6 +44,16 @@ pub(crate) const STEPS: &[Step] = &[
         run: portable,
     },
     Step {
+        name: "fences",
+        about: "the tests without membarrier",
+        run: fences,
+    },
+    Step {
+        name: "release",
+        about: "the tests, optimised",
+        run: release,
+    },
+    Step {
         name: "loom",
         about: "the models, seeded bugs included",
         run: loom,
@@ -84,6 +94,18 @@ fn portable() -> Result<(), String> {
     let mut command = cargo(RUNTIME_TESTS);
     with_cfg(&mut command, "gopark_portable_switch", "target/portable");
     call(command)
+}
+
+fn fences() -> Result<(), String> {
+    let mut command = cargo("test -p gopark-tests --test it");
+    command.env("GOPARK_DEBUG", "fences");
+    call(command)
+}
+
+fn release() -> Result<(), String> {
+    call(cargo(
+        "test --release -p gopark -p gopark-tests --lib --test it",
+    ))
 }
 
 fn loom() -> Result<(), String> {

@@ -31,7 +31,7 @@
 //! 3.0 when there is one P and 9.0 otherwise; and loom cannot look into it.
 //!
 //! Modelled in `tests/loom_local.rs`: `steal_against_pop_against_next`, `two_thieves`,
-//! `overflow_against_a_thief`, each with a seeded bug.
+//! `overflow_against_a_thief`, `moves_of_the_owner`, each with a seeded bug.
 
 use crossbeam_utils::CachePadded;
 

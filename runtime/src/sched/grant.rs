@@ -33,7 +33,8 @@
 //! Release and `take` Acquire, likewise.
 //!
 //! Modelled in `tests/loom_grant.rs`, each with a seeded bug: `bound_hand_over`,
-//! `suspension_against_its_deadline`.
+//! `give_against_give_up`, `suspension_against_its_deadline`, `claim_against_its_stale_entry`,
+//! `shield_against_request`.
 
 use crate::shim::{AtomicU32, Ordering};
 

@@ -20,6 +20,10 @@ pub(crate) fn hand_off(shared: &Shared, p: usize) {
         }
     }
     if p >= shared.procs.limit() {
+        // An M comes to empty it: emptying allocates, which sysmon, a caller, may not.
+        if let Some(wake) = shared.idle.resume_with(p) {
+            return shared.carry_out(wake);
+        }
         empty(shared, processor);
     }
     shared.idle.release(p);

@@ -42,7 +42,7 @@
 //! 3. `PREEMPT` is a wish: whoever loses it loses fairness, not correctness.
 //!
 //! Modelled in `tests/loom_hold.rs`, each with a seeded bug: `retake_against_pin`,
-//! `retake_against_blocking_exit`.
+//! `retake_against_laying_down`, `retake_against_blocking_exit`.
 
 use crate::shim::{AtomicU32, Ordering, heavy, light};
 

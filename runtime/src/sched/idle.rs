@@ -35,8 +35,11 @@
 //!    allocated.
 //!
 //! Loom models fences, not accesses, as sequentially consistent, and so does this file.
-//! Modelled in `tests/loom_idle.rs`: `submit_against_sleep` with one and two Ms,
-//! `lower_limit_against_submit`, `deadlock_against_a_late_ready`, each with a seeded bug.
+//! Modelled, each with a seeded bug, in `tests/loom_idle.rs`: `submit_against_sleep` with one and
+//! two Ms, `submit_against_found`, `submit_against_start`,
+//! `submit_against_a_p_that_comes_and_goes`; and in `tests/loom_limit.rs`:
+//! `lower_limit_against_submit`, `lower_limit_against_hand_off`, `raise_limit_against_submit`,
+//! `hand_off_against_submit`, `retire_against_submit`, `deadlock_against_a_late_ready`.
 
 use super::lists::{Census, Lists, Start};
 use crate::shim::{AtomicU32, Mutex, Ordering, fence};
@@ -141,6 +144,16 @@ impl Idle {
         drop(lists);
         // SeqCst: I3, pairs with S1.
         fence(Ordering::SeqCst);
+    }
+
+    /// A sleeping M for a P that the caller owns. It starts as a searcher.
+    pub(crate) fn resume_with(&self, p: usize) -> Option<Wake> {
+        let mut lists = self.lists.lock().unwrap();
+        let m = lists.ms.pop()?;
+        lists.wakes += 1;
+        // AcqRel: see invariant 3.
+        self.searching.fetch_add(1, Ordering::AcqRel);
+        Some(Wake::Resume { m, p })
     }
 
     /// An idle P for an M that has none and runs a goroutine already.

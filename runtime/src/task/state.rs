@@ -48,7 +48,8 @@
 //! registers), wakes AcqRel (they take them over and publish what the waker wrote before).
 //!
 //! Modelled in `tests/loom_state.rs`, each with a seeded bug: `ready_during_commit`,
-//! `unpark_during_park_by_token`, `two_wakers_one_winner`, `stop_against_a_deaf_park`.
+//! `unpark_during_park_by_token`, `two_wakers_one_winner`, `stop_against_a_deaf_park`,
+//! `stop_against_a_wake`, `trim_against_wakes`.
 
 use std::fmt;
 

@@ -5,10 +5,12 @@
 
 #![expect(unsafe_code, reason = "starts runtimes; forks")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gopark::goroutine::Builder;
-use gopark_tests::runtime;
+use gopark_tests::{build, runtime};
 
 fn main() {
     let case = std::env::args().nth(1).unwrap_or_default();
@@ -22,6 +24,7 @@ fn main() {
         "fork" => fork(),
         "fork-outside" => fork_outside(),
         "command" => command(),
+        "eight-hogs" => eight_hogs(),
         other => panic!("there is no case `{other}`"),
     }
 }
@@ -144,4 +147,42 @@ fn command() {
         );
     });
     println!("both ran");
+}
+
+/// Eight goroutines that allocate, print and take a lock of std's without a runtime call, on two Ps
+/// with slices of 1 ms, for 10 s: a suspended holder of any of these locks always gets on.
+fn eight_hogs() {
+    let slice = Duration::from_millis(1);
+    let runtime = build(gopark::runtime::Builder::new().procs(2).time_slice(slice));
+    let stop = Arc::new(AtomicBool::new(false));
+    let sum = Arc::new(Mutex::new(0u64));
+    let hog = |n: u8| {
+        let (stop, sum) = (Arc::clone(&stop), Arc::clone(&sum));
+        runtime.spawn(move || {
+            let mut kept: Vec<Vec<u8>> = Vec::new();
+            let mut turns = 0u64;
+            while !stop.load(Ordering::Relaxed) {
+                kept.push(vec![n; (turns % 5000) as usize]);
+                if kept.len() > 100 {
+                    kept.clear();
+                }
+                if turns.is_multiple_of(64) {
+                    print!("{n}");
+                }
+                *sum.lock().unwrap() += 1;
+                turns += 1;
+            }
+            turns
+        })
+    };
+    let hogs: Vec<_> = (0..8).map(hog).collect();
+    std::thread::park_timeout(Duration::from_secs(10));
+    stop.store(true, Ordering::Relaxed);
+    let each: Vec<u64> = hogs.into_iter().map(|hog| hog.join().unwrap()).collect();
+    let total: u64 = each.iter().sum();
+    assert_eq!(*sum.lock().unwrap(), total, "an update was lost");
+    assert!(each.iter().all(|turns| *turns > 0), "{each:?}");
+    let metrics = runtime.metrics();
+    let preemptions: u64 = metrics.procs.iter().map(|p| p.preemptions).sum();
+    println!("\n{preemptions} preemptions");
 }
