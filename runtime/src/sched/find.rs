@@ -138,7 +138,8 @@ pub(crate) fn from_global(m: &Machine) -> Option<Work> {
 /// their number.
 fn steal_pass(m: &Machine, last: bool) -> Option<GRef> {
     let procs = &m.shared().procs;
-    let n = procs.limit();
+    // Those above the limit too: an M that runs for long may still have work there.
+    let n = procs.made();
     // SAFETY: one short use.
     let random = unsafe { &mut m.local().random };
     let (start, stride) = (random.next() as usize, random.next() as usize);

@@ -19,14 +19,14 @@ pub(crate) fn hand_off(shared: &Shared, p: usize) {
             }
         }
     }
-    if p >= shared.procs.limit() {
+    if !shared.idle.release_unless_excess(p) {
         // An M comes to empty it: emptying allocates, which sysmon, a caller, may not.
         if let Some(wake) = shared.idle.resume_with(p) {
             return shared.carry_out(wake);
         }
         empty(shared, processor);
+        shared.idle.release(p);
     }
-    shared.idle.release(p);
     if find::anything_anywhere(shared) {
         shared.submitted();
     }

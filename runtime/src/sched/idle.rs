@@ -146,6 +146,26 @@ impl Idle {
         fence(Ordering::SeqCst);
     }
 
+    /// `release` of a P that may have work in its queue: false if it is above the limit. It stays
+    /// with the caller then, who empties it and releases it.
+    pub(crate) fn release_unless_excess(&self, p: usize) -> bool {
+        let mut lists = self.lists.lock().unwrap();
+        if p >= lists.limit {
+            return false;
+        }
+        lists.lay_down(p);
+        self.set_idle_ps(&lists);
+        drop(lists);
+        // SeqCst: I3, pairs with S1.
+        fence(Ordering::SeqCst);
+        true
+    }
+
+    /// Whether P number `p` is of nobody but of whoever changes the limit.
+    pub(crate) fn is_retired(&self, p: usize) -> bool {
+        self.lists.lock().unwrap().retired[p]
+    }
+
     /// A sleeping M for a P that the caller owns. It starts as a searcher.
     pub(crate) fn resume_with(&self, p: usize) -> Option<Wake> {
         let mut lists = self.lists.lock().unwrap();

@@ -157,9 +157,10 @@ impl Machine {
         unsafe { &*self.shared.get() }
     }
 
-    /// Takes up P number `p`, which was given to this M.
+    /// Takes up P number `p`, which was given to this M. A slice begins.
     pub(crate) fn hold(&self, p: usize) {
         let p = self.shared().proc(p);
+        p.counts.ticks.add(1);
         p.hold.take_up(self.token);
         self.p.store(ptr::from_ref(p).cast_mut(), Ordering::Relaxed);
         self.is_detached.store(false, Ordering::Relaxed);

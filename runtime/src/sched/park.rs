@@ -80,7 +80,12 @@ pub(crate) fn yield_now(g: &G) {
             unpin(m);
         }
         Standing::Held => leave(g, m, After::Requeue(g.to_ref())),
-        Standing::Preempted | Standing::Lost => leave(g, m, After::Global(g.to_ref())),
+        Standing::Preempted => {
+            // The wish goes back, for whoever runs next to begin a slice of his own.
+            m.p().hold.preempt();
+            leave(g, m, After::Global(g.to_ref()));
+        }
+        Standing::Lost => leave(g, m, After::Global(g.to_ref())),
         Standing::Blocking => {
             unpin(m);
             std::thread::yield_now();
@@ -211,7 +216,7 @@ pub(crate) fn enqueue_here(m: &Machine, g: GRef) {
     if let Some(displaced) = m.p().put_next(g) {
         m.push(displaced);
     }
-    if shared.procs.limit() > 1 {
+    if shared.procs.limit() > 1 || m.p().index != 0 {
         shared.submitted();
     } else {
         shared.monitor.work();

@@ -41,7 +41,7 @@ impl Machines {
 
 /// The Ps.
 pub(crate) struct Procs {
-    table: Box<[OnceLock<Processor>]>,
+    table: Box<[OnceLock<Box<Processor>>]>,
     made: AtomicUsize,
     limit: AtomicUsize,
     window: usize,
@@ -67,7 +67,7 @@ impl Procs {
     pub(crate) fn grow(&self, limit: usize) -> io::Result<()> {
         for index in self.made.load(Ordering::Relaxed)..limit {
             let p = Processor::new(index, limit == 1, self.window, self.seed)?;
-            let _ = self.table[index].set(p);
+            let _ = self.table[index].set(Box::new(p));
             // Release: pairs with `made`.
             self.made.store(index + 1, Ordering::Release);
         }
@@ -84,7 +84,8 @@ impl Procs {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    fn made(&self) -> usize {
+    /// How many were ever made.
+    pub(crate) fn made(&self) -> usize {
         // Acquire: pairs with `grow`.
         self.made.load(Ordering::Acquire)
     }
@@ -96,6 +97,7 @@ impl Procs {
 
     /// All that were ever made, those above the limit too.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Processor> {
-        self.table[..self.made()].iter().flat_map(OnceLock::get)
+        let made = self.table[..self.made()].iter();
+        made.filter_map(OnceLock::get).map(Box::as_ref)
     }
 }

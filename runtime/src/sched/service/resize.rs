@@ -69,13 +69,23 @@ fn resize(g: &G, shared: &Shared, procs: usize) {
             // If P0 was alone there is no other P, and this is its M.
             shared.proc(0).queue.set_alone(false);
         }
-        shared.procs.set_limit(procs);
-        shared.idle.set_limit(procs);
-        shared
-            .procs
-            .iter()
-            .skip(procs)
-            .for_each(|p| p.hold.preempt());
+        // The limit that Ms look at never refuses a P that the lists still give away: an M would
+        // take it up and lay it down until the lists know.
+        if procs < shared.procs.limit() {
+            shared.idle.set_limit(procs);
+            shared.procs.set_limit(procs);
+        } else {
+            shared.procs.set_limit(procs);
+            shared.idle.set_limit(procs);
+        }
+        for p in shared.procs.iter().skip(procs) {
+            if shared.idle.is_retired(p.index) {
+                // It was idle, with work that nobody had come for.
+                hand_off::empty(shared, p);
+            } else {
+                p.hold.preempt();
+            }
+        }
         debug_assert!(m.has_p());
         shared.submitted();
         shared.monitor.poke();

@@ -15,8 +15,9 @@
 //!
 //! # States of the word
 //!
-//! `AWAKE`; `NAP`: a short pause, which only a suspended thread interrupts; `DOZE`: a pause above
-//! 1 ms, interrupted by new work; `DEEP`: no end, interrupted by the first M that takes up a P.
+//! `AWAKE`; `NAP`: a pause up to 100 µs, which only a suspended thread interrupts; `REST`: one up to
+//! 1 ms, interrupted by a blocking call with work behind it too; `DOZE`: a longer one, interrupted by
+//! new work too; `DEEP`: no end, interrupted by the first M that takes up a P.
 //! Whoever interrupts swaps in `AWAKE` and wakes. For `DEEP` the two parties store, fence and load:
 //! sysmon the word, then the number of idle Ps; an M the number of idle Ps, then the word.
 
@@ -36,11 +37,14 @@ use crate::sys::{futex, thread};
 
 const AWAKE: u32 = 0;
 const NAP: u32 = 1;
-const DOZE: u32 = 2;
-const DEEP: u32 = 3;
+const REST: u32 = 2;
+const DOZE: u32 = 3;
+const DEEP: u32 = 4;
 
 const PAUSE_MIN: Duration = Duration::from_micros(20);
 const PAUSE_MAX: Duration = Duration::from_millis(10);
+/// Of a `NAP`.
+const NAP_MAX: Duration = Duration::from_micros(100);
 /// While work waits behind a running goroutine.
 const PAUSE_MAX_WAITING: Duration = Duration::from_millis(1);
 const QUIET_ROUNDS: u32 = 50;
@@ -94,8 +98,9 @@ impl Monitor {
     /// A blocking call begins; work waits for its P, or not.
     #[inline]
     pub(crate) fn blocks(&self, has_work: bool) {
-        if has_work {
-            self.work();
+        // Relaxed: as in `work`.
+        if has_work && self.word.load(Ordering::Relaxed) >= REST {
+            self.rouse();
         }
     }
 
@@ -332,8 +337,7 @@ impl<'a> Sysmon<'a> {
     fn pause(&mut self, round: Round) {
         let monitor = &self.shared.monitor;
         if round.acted {
-            self.pause = PAUSE_MIN;
-            self.quiet = 0;
+            self.hurry();
         } else {
             self.quiet += 1;
             if self.quiet > QUIET_ROUNDS {
@@ -351,7 +355,17 @@ impl<'a> Sysmon<'a> {
         } else {
             return self.long_pause();
         };
-        monitor.sleep(NAP, Some(nap), || false);
+        let state = if nap > NAP_MAX { REST } else { NAP };
+        let roused = monitor.sleep(state, Some(nap), || false);
+        if roused && state == REST {
+            self.hurry();
+        }
+    }
+
+    /// There is something to look at: short pauses again.
+    fn hurry(&mut self) {
+        self.pause = PAUSE_MIN;
+        self.quiet = 0;
     }
 
     /// Nothing waits. Whoever interrupts this pause has something to look at.
@@ -370,8 +384,7 @@ impl<'a> Sysmon<'a> {
             true
         };
         if roused {
-            self.pause = PAUSE_MIN;
-            self.quiet = 0;
+            self.hurry();
         }
     }
 }

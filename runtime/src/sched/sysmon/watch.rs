@@ -2,7 +2,7 @@
 //!
 //! | what it sees, twice in a row                  | and                               | verdict       |
 //! |-----------------------------------------------|-----------------------------------|---------------|
-//! | the same blocking call                        | work waits, or 10 ms are over     | `TakeBlocking` |
+//! | the same blocking call (once: `Suspect`)      | work waits, or 10 ms are over     | `TakeBlocking` |
 //! | the same slice, the thread's CPU clock slow   | work waits                        | `Suspect`     |
 //! | the same slice, the thread's CPU clock stands | work waits, and the kernel says that the thread is blocked | `Retake` |
 //! | the same slice, longer than a slice may last  | work waits, or the P must go      | `Preempt`     |
@@ -78,6 +78,8 @@ pub(crate) struct Watch {
     clock: Option<(Duration, Instant)>,
     asked: Option<Instant>,
     was_blocking: bool,
+    /// The last look ended in `Suspect`: one short pause must do.
+    suspected: bool,
 }
 
 impl Watch {
@@ -90,6 +92,7 @@ impl Watch {
             clock: None,
             asked: None,
             was_blocking: false,
+            suspected: false,
         }
     }
 
@@ -128,10 +131,14 @@ impl Watch {
                 Verdict::Nothing
             }
             Seen::Blocking { m } => {
-                if !self.is_same(&sight, m, true) {
-                    return Verdict::Nothing;
-                }
                 let wanted = sight.waiting || sight.excess;
+                if !self.is_same(&sight, m, true) {
+                    return if wanted {
+                        Verdict::Suspect
+                    } else {
+                        Verdict::Nothing
+                    };
+                }
                 if wanted || self.age(sight.now) >= BLOCKING_MAX {
                     Verdict::TakeBlocking { m }
                 } else {
@@ -146,8 +153,10 @@ impl Watch {
                     Pace::Stands if runs(m) != Some(true) => return Verdict::Retake { m },
                     // The kernel runs another thread in its place.
                     Pace::Stands | Pace::Runs => Verdict::Nothing,
+                    Pace::Slow if self.suspected => Verdict::Nothing,
                     Pace::Slow => Verdict::Suspect,
                 };
+                self.suspected = suspect == Verdict::Suspect;
                 match self.judge_slice(&sight, m, preempt) {
                     Verdict::Nothing => suspect,
                     verdict => verdict,

@@ -113,7 +113,7 @@ impl Fake {
     }
 
     /// Takes work for an M with P number `p`.
-    fn find(&self, p: usize, searching: bool) -> bool {
+    pub(super) fn find(&self, p: usize, searching: bool) -> bool {
         if take(&self.local[p]) || take(&self.global) {
             return true;
         }
@@ -159,65 +159,62 @@ impl Fake {
 
     /// Goes to sleep, unless there is work: the P with which M number `m` searches then.
     pub(super) fn sleep(&self, m: usize, p: Option<usize>, searching: bool) -> Option<usize> {
-        if (self.variant.announce)(self, m, p, searching)
-            && let Retract::Search { p } = self.idle.retract(m)
-        {
-            return Some(p);
+        let seen = (self.variant.announce)(self, m, p, searching);
+        self.announced(m, seen)
+    }
+
+    /// The rest of going to sleep.
+    fn announced(&self, m: usize, seen: bool) -> Option<usize> {
+        match seen.then(|| self.idle.retract(m)) {
+            Some(Retract::Search { p }) => Some(p),
+            Some(Retract::Sleep) | None => None,
         }
-        None
     }
 
     /// The body of an M's thread.
     fn start(&self) {
-        let Some(m) = self.idle.next_thread() else {
-            return;
-        };
-        match self.idle.join(m) {
-            Some(p) => self.run(m, p, true),
-            None => {
-                if self.anything_anywhere()
-                    && let Retract::Search { p } = self.idle.retract(m)
-                {
-                    self.run(m, p, true);
-                }
+        if let Some(m) = self.idle.next_thread() {
+            let looks = || self.announced(m, self.anything_anywhere());
+            if let Some(p) = self.idle.join(m).or_else(looks) {
+                self.run(m, p, true);
             }
         }
     }
 
     /// `hand_off` of a P that sysmon took.
     pub(super) fn hand_off(&self, p: usize) {
-        if self.is_excess(p) {
+        if !self.idle.release_unless_excess(p) {
+            if let Some(wake) = self.idle.resume_with(p) {
+                return self.log.lock().unwrap().woken.push(wake);
+            }
             self.empty(p);
+            self.idle.release(p);
         }
-        self.idle.release(p);
         if self.anything_anywhere() {
             self.submitted();
         }
     }
 
-    /// M0 finds something to run, and blocks: its P is idle.
-    fn lose_p(&self) {
-        self.idle.found();
-        self.idle.release(0);
-    }
-
     /// Work that nobody took.
-    fn left(&self) -> u32 {
+    pub(super) fn left(&self) -> u32 {
         let queues = self.local.iter().chain([&self.global]);
         queues.map(|queue| queue.load(Ordering::Relaxed)).sum()
     }
 
-    /// All threads are over but for those that were woken, which run now: nothing is left then.
-    pub(super) fn settle(&self) {
-        loop {
-            let Some(wake) = self.log.lock().unwrap().woken.pop() else {
-                break;
-            };
+    /// Those that were woken run now, until they sleep.
+    pub(super) fn run_woken(&self) {
+        let next = || self.log.lock().unwrap().woken.pop();
+        while let Some(wake) = next() {
             match wake {
                 Wake::Resume { m, p } => self.run(m, p, true),
                 Wake::Start => self.start(),
             }
         }
+    }
+
+    /// All threads are over but for those that were woken: nothing is left in the end.
+    pub(super) fn settle(&self) {
+        self.run_woken();
         assert_eq!(self.left(), 0, "everybody sleeps: {:?}", self.idle.census());
         assert_eq!(self.idle.searching(), 0);
     }
@@ -321,7 +318,8 @@ fn loom_two_submitters_wake_one_sleeper() {
 fn submit_against_start(variant: Variant) {
     loom::model(move || {
         let fake = fake(variant, 1);
-        fake.lose_p();
+        fake.idle.found();
+        fake.idle.release(0);
         assert_eq!(fake.idle.submit(), Some(Wake::Start));
         let other = Arc::clone(&fake);
         let starter = thread::spawn(move || other.start());
@@ -372,7 +370,8 @@ fn submit_unlocking_first(idle: &Idle) -> Option<Wake> {
 fn submit_against_a_p_that_comes_and_goes(variant: Variant) {
     loom::model(move || {
         let fake = fake(variant, 1);
-        fake.lose_p();
+        fake.idle.found();
+        fake.idle.release(0);
         let (one, two) = (Arc::clone(&fake), Arc::clone(&fake));
         let one = thread::spawn(move || one.push());
         let two = thread::spawn(move || two.push());

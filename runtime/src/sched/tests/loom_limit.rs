@@ -20,6 +20,12 @@ impl Fake {
 fn lower_limit(fake: &Fake, limit: usize) {
     fake.idle.set_limit(limit);
     fake.limit.store(limit, Ordering::Relaxed);
+    for p in limit..fake.local.len() {
+        if fake.idle.is_retired(p) {
+            // It was idle, with work that nobody had come for.
+            fake.empty(p);
+        }
+    }
 }
 
 /// M0 sleeps. M1 has work in its queue; its P must go, and more work comes.
@@ -94,33 +100,103 @@ fn loom_seeded_bug_queue_emptied_after_the_look_is_found() {
     });
 }
 
-/// M0 sleeps. sysmon has taken the P of M1 and passes it on, with its queue, as it must go.
-fn lower_limit_against_hand_off(variant: Variant) {
+/// M1 runs a goroutine for ever, on a P that must go, and it makes another ready: `make_ready`. M0
+/// goes to sleep.
+fn a_hog_on_an_excess_p(variant: Variant, make_ready: fn(&Fake)) {
     loom::model(move || {
         let fake = fake(variant, 2);
-        assert_eq!(fake.sleep(0, Some(0), true), None);
         fake.idle.found();
+        lower_limit(&fake, 1);
+        let other = Arc::clone(&fake);
+        let machine = thread::spawn(move || make_ready(&other));
+        fake.run(0, 0, true);
+        machine.join().unwrap();
+        fake.settle();
+    });
+}
+
+fn push_to_p1(fake: &Fake) {
+    fake.local[1].fetch_add(1, Ordering::Relaxed);
+    fake.submitted();
+}
+
+#[test]
+fn loom_a_hog_on_an_excess_p() {
+    a_hog_on_an_excess_p(REAL, push_to_p1);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_no_submit_when_one_p_is_left_is_found() {
+    a_hog_on_an_excess_p(REAL, |fake| {
+        fake.local[1].fetch_add(1, Ordering::Relaxed);
+    });
+}
+
+/// M0 sees the work, cannot take it, and never sleeps.
+#[test]
+#[should_panic]
+fn loom_seeded_bug_thieves_stay_below_the_limit_is_found() {
+    let visited = |fake: &Fake| fake.limit.load(Ordering::Relaxed);
+    a_hog_on_an_excess_p(Variant { visited, ..REAL }, push_to_p1);
+}
+
+/// sysmon has taken the P of M1 and passes it on, with work in its queue, while it must go. M0,
+/// which runs goroutines of its own P, comes to the global queue and nowhere else.
+fn lower_limit_against_hand_off(
+    setup: fn(&Fake),
+    hand_off: fn(&Fake, usize),
+    lower: fn(&Fake, usize),
+) {
+    loom::model(move || {
+        let fake = fake(REAL, 2);
+        fake.idle.found();
+        fake.idle.found();
+        setup(&fake);
         fake.local[1].fetch_add(1, Ordering::Relaxed);
         let other = Arc::clone(&fake);
-        let sysmon = thread::spawn(move || other.hand_off(1));
-        lower_limit(&fake, 1);
+        let sysmon = thread::spawn(move || hand_off(&other, 1));
+        lower(&fake, 1);
         fake.submitted();
         sysmon.join().unwrap();
-        fake.settle();
+        fake.run_woken();
         assert_eq!(fake.idle.excess(), 0);
+        assert!(fake.left() == 0 || fake.find(0, false), "stranded");
     });
 }
 
 #[test]
 fn loom_lower_limit_against_hand_off() {
-    lower_limit_against_hand_off(REAL);
+    lower_limit_against_hand_off(|_| (), Fake::hand_off, lower_limit);
+    lower_limit_against_hand_off(Fake::add_sleeper, Fake::hand_off, lower_limit);
 }
 
 #[test]
 #[should_panic]
-fn loom_seeded_bug_thieves_stay_below_the_limit_is_found() {
-    let visited = |fake: &Fake| fake.limit.load(Ordering::Relaxed);
-    lower_limit_against_hand_off(Variant { visited, ..REAL });
+fn loom_seeded_bug_look_at_the_limit_before_the_lock_is_found() {
+    let hand_off = |fake: &Fake, p| {
+        if fake.is_excess(p) {
+            fake.empty(p);
+        }
+        fake.idle.release(p);
+        if fake.anything_anywhere() {
+            fake.submitted();
+        }
+    };
+    lower_limit_against_hand_off(|_| (), hand_off, lower_limit);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_idle_p_retired_with_its_queue_is_found() {
+    lower_limit_against_hand_off(
+        |_| (),
+        Fake::hand_off,
+        |fake, limit| {
+            fake.idle.set_limit(limit);
+            fake.limit.store(limit, Ordering::Relaxed);
+        },
+    );
 }
 
 /// sysmon takes the only P, from a blocked M0, and passes it on, while work comes. M1 sleeps.

@@ -110,9 +110,13 @@ fn a_p_of_nobody_and_a_p_that_nobody_wants_are_left_alone() {
 #[test]
 fn the_first_look_at_anything_decides_nothing() {
     for wanted in [Wanted::Waiting, Wanted::Excess] {
-        for seen in [RUNNING, PREEMPTED, BLOCKING] {
+        for (seen, verdict) in [
+            (RUNNING, Verdict::Nothing),
+            (PREEMPTED, Verdict::Nothing),
+            (BLOCKING, Verdict::Suspect),
+        ] {
             let mut bench = Bench::new(wanted, Thread::Blocked);
-            assert_eq!(bench.look(2 * SLICE, seen), Verdict::Nothing, "{seen:?}");
+            assert_eq!(bench.look(2 * SLICE, seen), verdict, "{seen:?}");
         }
     }
 }
@@ -121,7 +125,7 @@ fn the_first_look_at_anything_decides_nothing() {
 fn a_blocking_call_that_is_seen_twice_is_taken_at_once_if_its_p_is_wanted() {
     for wanted in [Wanted::Waiting, Wanted::Excess] {
         let mut bench = Bench::new(wanted, Thread::Works);
-        assert_eq!(bench.look(SHORT, BLOCKING), Verdict::Nothing);
+        assert_eq!(bench.look(SHORT, BLOCKING), Verdict::Suspect);
         let taken = Verdict::TakeBlocking { m: M };
         assert_eq!(bench.look(SHORT, BLOCKING), taken, "{wanted:?}");
     }
@@ -142,7 +146,7 @@ fn a_blocking_call_without_work_for_its_p_is_taken_after_a_while() {
 fn the_next_blocking_call_is_another_one() {
     let mut bench = Bench::new(Wanted::Waiting, Thread::Blocked);
     for _ in 0..4 {
-        assert_eq!(bench.look(BLOCKING_MAX, BLOCKING), Verdict::Nothing);
+        assert_eq!(bench.look(BLOCKING_MAX, BLOCKING), Verdict::Suspect);
         bench.sight.blocks += 1;
     }
 }
@@ -151,7 +155,11 @@ fn the_next_blocking_call_is_another_one() {
 fn a_call_that_follows_a_slice_is_not_the_same() {
     let mut bench = Bench::new(Wanted::Waiting, Thread::Blocked);
     for seen in [RUNNING, BLOCKING, RUNNING, BLOCKING, Seen::Free, BLOCKING] {
-        assert_eq!(bench.look(SHORT, seen), Verdict::Nothing, "{seen:?}");
+        let verdict = match seen {
+            BLOCKING => Verdict::Suspect,
+            _ => Verdict::Nothing,
+        };
+        assert_eq!(bench.look(SHORT, seen), verdict, "{seen:?}");
     }
 }
 
