@@ -15,9 +15,14 @@
 //!
 //! # States of the word
 //!
-//! `AWAKE`; `NAP`: a pause up to 100 µs, which only a suspended thread interrupts; `REST`: one up to
-//! 1 ms, interrupted by a blocking call with work behind it too; `DOZE`: a longer one, interrupted by
-//! new work too; `DEEP`: no end, interrupted by the first M that takes up a P.
+//! | word    | the pause                      | interrupted by                                     |
+//! |---------|--------------------------------|----------------------------------------------------|
+//! | `AWAKE` | none                           |                                                    |
+//! | `NAP`   | up to 100 µs                   | a thread that has suspended itself                 |
+//! | `REST`  | up to 1 ms                     | that; a blocking call that begins in front of work |
+//! | `DOZE`  | up to 10 ms                    | those; new work                                    |
+//! | `DEEP`  | no end; all Ps are idle        | those; an M that takes up a P                      |
+//!
 //! Whoever interrupts swaps in `AWAKE` and wakes. For `DEEP` the two parties store, fence and load:
 //! sysmon the word, then the number of idle Ps; an M the number of idle Ps, then the word.
 

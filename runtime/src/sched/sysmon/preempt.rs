@@ -15,9 +15,9 @@
 //!
 //! Async-signal-safe: it reads and writes atomics, reads the clock, and calls `futex`. No
 //! allocation, no lock, no thread-local, no unwinding, no switch. It finds its M by the interrupted
-//! stack pointer; `errno` is kept. It declines inside the runtime (`pin`) and in `no_preempt`. It
-//! runs on the alternate stack, and faults of the goroutine's stack cannot be in progress: their
-//! handler blocks this signal.
+//! stack pointer; `errno` is kept. It declines inside the runtime (`pin`), in `no_preempt` and in
+//! `blocking`. It runs on the alternate stack, and faults of the goroutine's stack cannot be in
+//! progress: their handler blocks this signal.
 //!
 //! A signal that sysmon did not ask for goes to whoever handled it before.
 
@@ -98,7 +98,10 @@ fn machine_of<'a>(sp: usize) -> Option<&'a Machine> {
 
 /// Answers a request of sysmon.
 fn answer(m: &Machine) {
-    if m.pin.is_set() || m.shield.load(Ordering::Relaxed) != 0 {
+    let declines = m.pin.is_set()
+        || m.shield.load(Ordering::Relaxed) != 0
+        || m.is_blocking.load(Ordering::Relaxed);
+    if declines {
         m.grant.cancel();
         return;
     }

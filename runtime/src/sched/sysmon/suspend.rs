@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::preempt;
 use crate::sched::hand_off::hand_off;
+use crate::sched::hold::Seen;
 use crate::sched::machine::Machine;
 use crate::sched::processor::Processor;
 use crate::sched::roster::PROCS_MAX;
@@ -94,7 +95,8 @@ impl Suspender {
             return false;
         }
         asymmetric::heavy();
-        if m.pin.is_set() || m.shield.load(Ordering::Relaxed) != 0 {
+        let is_blocking = m.is_blocking.load(Ordering::Relaxed);
+        if m.pin.is_set() || m.shield.load(Ordering::Relaxed) != 0 || is_blocking {
             m.grant.cancel();
             return false;
         }
@@ -147,7 +149,9 @@ impl Suspender {
             let m = shared.machines.get(asked.m);
             let p = asked.p.map(|p| shared.proc(p));
             if m.grant.is_suspended() {
-                match p {
+                // Not always the P that it had when it was asked: it may have lost that one to a
+                // blocking call meanwhile, and come back to another.
+                match held_by(shared, m) {
                     Some(p) => take(shared, p, m),
                     None => queue(shared, m),
                 }
@@ -181,11 +185,17 @@ fn has_run(asked: &Asked, m: &Machine, time: Duration) -> bool {
     }
 }
 
+/// The P of an M that sleeps in its handler.
+fn held_by<'a>(shared: &'a Shared, m: &Machine) -> Option<&'a Processor> {
+    let names_it =
+        |p: &&Processor| matches!(p.hold.seen(), Seen::Running { m: of, .. } if of == m.index);
+    shared.procs.iter().find(names_it)
+}
+
 /// Step 3.
 fn take(shared: &Shared, p: &Processor, m: &Machine) {
     if !p.hold.begin_retake(m.index) {
-        // It lost the P before it answered.
-        return queue(shared, m);
+        return;
     }
     if !m.grant.seize() {
         p.hold.put_back(m.index);
