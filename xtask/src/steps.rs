@@ -136,7 +136,13 @@ fn doc() -> Result<(), String> {
 }
 
 fn bench() -> Result<(), String> {
-    let mut command = cargo("run --release -p gopark-benches -- switch --quick --json -");
+    ["switch", "sched"].into_iter().try_for_each(bench_suite)
+}
+
+fn bench_suite(suite: &str) -> Result<(), String> {
+    let mut command = cargo(&format!(
+        "run --release -p gopark-benches -- {suite} --quick --json -"
+    ));
     println!("    {command:?}");
     let output = command
         .stderr(Stdio::inherit())
@@ -148,7 +154,7 @@ fn bench() -> Result<(), String> {
     let rows: serde_json::Value =
         serde_json::from_slice(&output.stdout).map_err(|e| format!("no JSON: {e}"))?;
     match rows.as_array().map(Vec::len) {
-        None | Some(0) => Err("the benchmarks gave no rows".to_owned()),
+        None | Some(0) => Err(format!("the suite `{suite}` gave no rows")),
         Some(_) => Ok(()),
     }
 }
