@@ -106,7 +106,8 @@ fn check_line(line: &str) -> u64 {
     }
     assert_eq!(words.next(), None);
     assert_eq!(values[0], 2);
-    assert!(values[1] <= 2 && values[2] >= 3, "{line}");
+    // At the end sysmon and the chores' thread are left.
+    assert!(values[1] <= 2 && values[2] >= 2, "{line}");
     let (queues, ticks) = lists.split_once(" ] schedticks=[").unwrap();
     let ticks = ticks.strip_suffix(" ]").unwrap();
     for list in [queues, ticks] {

@@ -20,6 +20,7 @@ use crate::api::leaked::Leaked;
 use crate::api::spawn::{Home, spawn_unbound};
 use crate::sched::header::{G, GRef};
 use crate::sched::launch::Options;
+use crate::sched::park;
 use crate::sched::service::metrics::{self, Metrics};
 use crate::sched::service::shutdown;
 use crate::sched::service::threads::{self, Services};
@@ -62,12 +63,18 @@ impl Runtime {
     /// With the payload of a panic of `main`; when no stack is free.
     #[track_caller]
     pub fn run<T>(&self, main: impl FnOnce() -> T) -> T {
-        match spawn_unbound(Home::Runtime(&self.shared), Options::here(), main) {
-            Ok(handle) => handle
-                .join()
-                .unwrap_or_else(|payload| resume_unwind(payload)),
+        let options = Options::here();
+        let run = || match spawn_unbound(Home::Runtime(&self.shared), options, main) {
+            Ok(handle) => handle.join(),
             Err(error) => panic!("gopark::Runtime::run: {error}"),
-        }
+        };
+        // What `main` borrows must stay: a caller that is a goroutine waits to the end, also when
+        // its own runtime is being dropped.
+        let outcome = match G::current() {
+            Some(g) => park::undisturbed(g, run),
+            None => run(),
+        };
+        outcome.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// Spawns a goroutine from anywhere.

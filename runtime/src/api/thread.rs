@@ -7,6 +7,7 @@ use crate::sched::blocking::Blocking;
 use crate::sched::bound;
 use crate::sched::header::{G, GRef};
 use crate::sched::thread_stack;
+use crate::sys::thread;
 
 /// The payload with which a goroutine ends that called [`exit`]: `JoinHandle::join` gives it as the
 /// error.
@@ -87,6 +88,7 @@ pub fn lock_os_thread() -> OsThreadGuard {
     OsThreadGuard {
         g: g.to_ref(),
         id: g.state.id(),
+        thread: thread::id(),
         _goroutine: PhantomData,
     }
 }
@@ -97,16 +99,21 @@ pub fn lock_os_thread() -> OsThreadGuard {
 pub struct OsThreadGuard {
     g: GRef,
     id: u64,
+    thread: i32,
     /// Belongs to its goroutine: not Send.
     _goroutine: PhantomData<*mut ()>,
 }
 
 impl Drop for OsThreadGuard {
     fn drop(&mut self) {
-        // It is not Send: only its goroutine can drop it, perhaps on the thread's stack, or, after
-        // that has ended, whoever got it as a result. Then the thread has ended too.
+        // It is not Send, but may be carried out of its goroutine as a result: then the thread has
+        // ended with the goroutine, or is about to. Or it is dropped on the thread's own stack.
         let g = self.g.get();
-        if g.state.id() == self.id {
+        let is_here = match G::current() {
+            Some(current) => current.to_ref() == self.g,
+            None => thread::id() == self.thread,
+        };
+        if is_here && g.state.id() == self.id {
             bound::unlock(g);
         }
     }

@@ -11,10 +11,9 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::find;
 use super::grant::Given;
 use super::hand_off::{self, hand_off};
-use super::machine::{Machine, Standing, unpin};
+use super::machine::{Machine, unpin};
 use crate::sched::header::{G, GRef};
 use crate::sys::asymmetric;
 use crate::task::state::Commit;
@@ -34,22 +33,19 @@ pub(crate) enum Dispatch {
 
 /// Held by a goroutine that unwinds, from before its park until after: a request to stop, which it
 /// could not follow, must not end the park.
-pub(crate) struct Unwinding<'a>(&'a G);
+pub(crate) struct Unwinding<'a>(&'a G, bool);
 
 impl Unwinding<'_> {
     /// `None` when `g`, which is running, does not unwind.
     #[inline]
     pub(crate) fn of(g: &G) -> Option<Unwinding<'_>> {
-        std::thread::panicking().then(|| {
-            g.state.set_deaf(true);
-            Unwinding(g)
-        })
+        std::thread::panicking().then(|| Unwinding(g, g.state.set_deaf(true)))
     }
 }
 
 impl Drop for Unwinding<'_> {
     fn drop(&mut self) {
-        self.0.state.set_deaf(false);
+        self.0.state.set_deaf(self.1);
     }
 }
 
@@ -83,20 +79,6 @@ fn pass_on_and_sleep(m: &Machine) {
         Given::P(p) => m.hold(p),
         Given::End => unreachable!("a runtime ends after its goroutines"),
     }
-}
-
-/// Lets others run in front of the bound `g`, which runs on the pinned `m`.
-#[cold]
-pub(crate) fn yield_now(g: &G, m: &Machine, standing: Standing) {
-    if standing != Standing::Held {
-        return hand_off::settle(m, standing);
-    }
-    if !find::anybody_nearby(m) {
-        return;
-    }
-    m.grant.wait();
-    m.push(g.to_ref());
-    pass_on_and_sleep(m);
 }
 
 /// Decides who runs a goroutine that `m` has dequeued; a bound one is given the P of `m`.

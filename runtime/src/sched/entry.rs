@@ -22,7 +22,7 @@ use gopark_stack::Stack;
 use gopark_stack::switch::Context;
 
 use super::header::{Body, G, GRef};
-use super::packet::Packet;
+use super::packet::{Packet, drop_result};
 use crate::fatal::no_unwind;
 use crate::sched::locals;
 use crate::sched::machine::{Machine, pin, unpin};
@@ -103,11 +103,11 @@ unsafe extern "C" fn entry(payload: *mut u8, arg: *mut u8) -> ! {
 
 /// The end of a goroutine, on its own stack, when its closure is over.
 fn end(g: &G) -> ! {
+    let m = pin(g);
     if let Some(name) = g.name.take() {
-        g.machine().shared().forget_name(g.state.id());
+        m.shared().forget_name(g.state.id());
         drop(name);
     }
-    let m = pin(g);
     run::exit(g, m)
 }
 
@@ -134,10 +134,7 @@ where
     }
     let packet = g.packet;
     if packet.is_null() {
-        no_unwind(
-            "a detached goroutine's result panicked when dropped",
-            || drop(outcome),
-        );
+        drop_result(outcome);
     } else {
         // SAFETY: `create` was given the packet for this type.
         unsafe { Packet::<T>::finish(packet, outcome) };

@@ -11,8 +11,10 @@ use super::shared::Shared;
 /// Passes on P number `p`, which the caller took from an M and owns.
 pub(crate) fn hand_off(shared: &Shared, p: usize) {
     let processor = shared.proc(p);
-    if p < shared.procs.limit() && !processor.has_work() && shared.inject.is_empty() {
-        // Nothing but claims: straight to the first, without another thread in between.
+    let only_claims = !processor.has_work() && shared.inject.is_empty();
+    if p < shared.procs.limit() && (only_claims || !shared.idle.has_spare()) {
+        // Nothing but claims, or no M for anything else: straight to the first, without another
+        // thread in between.
         while let Some(claim) = shared.claims.pop() {
             if give_to_claim(shared, claim, p) {
                 return;
@@ -60,8 +62,11 @@ pub(crate) fn claim(m: &Machine) {
     }
     m.grant.claim();
     shared.claims.push(m.index);
-    // An M that went idle meanwhile must not sleep beside the claim.
-    shared.submitted();
+    // A P that was laid down meanwhile must not lie beside the claim.
+    match shared.idle.take_p() {
+        Some(p) => hand_off(shared, p),
+        None => shared.submitted(),
+    }
     wait_for_claim(m);
 }
 
@@ -92,6 +97,16 @@ pub(crate) fn settle(m: &Machine, standing: Standing) {
     match standing {
         Standing::Held | Standing::Blocking => {}
         Standing::Preempted => give_way(m),
+        Standing::Lost => claim(m),
+    }
+}
+
+/// A bound goroutine yields: the same, and it gives way in any case.
+#[cold]
+pub(crate) fn settle_by_giving_way(m: &Machine, standing: Standing) {
+    match standing {
+        Standing::Held | Standing::Preempted => give_way(m),
+        Standing::Blocking => {}
         Standing::Lost => claim(m),
     }
 }

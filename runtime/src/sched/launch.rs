@@ -12,7 +12,7 @@ use std::sync::Arc;
 use gopark_stack::Class;
 
 use super::hand_off;
-use super::machine::{Machine, Standing, pin, unpin};
+use super::machine::{Machine, Standing, pin, unpin, unsuspended};
 use super::park;
 use super::shared::Shared;
 use crate::sched::entry::{Birth, create};
@@ -55,18 +55,26 @@ pub(crate) fn here<F, T>(me: &G, options: Options, f: F, packet: *mut u8) -> io:
 where
     F: FnOnce() -> T,
 {
+    // If there is no stack, `f` is dropped by its owner here, which is not pinned then: its
+    // destructor may use the runtime.
+    let mut f = Some(f);
     let m = pin(me);
     let standing = m.standing();
     let made = match standing {
-        Standing::Held | Standing::Preempted => on_p::<F, T>(m, options, f, packet),
-        Standing::Blocking | Standing::Lost => outside::<F, T>(m.shared(), options, f, packet),
+        Standing::Held | Standing::Preempted => on_p::<F, T>(m, options, &mut f, packet),
+        Standing::Blocking | Standing::Lost => without_p(m.shared(), options, &mut f, packet),
     };
     hand_off::settle(m, standing);
     unpin(m);
     made
 }
 
-fn on_p<F, T>(m: &Machine, options: Options, f: F, packet: *mut u8) -> io::Result<(GRef, u64)>
+fn on_p<F, T>(
+    m: &Machine,
+    options: Options,
+    f: &mut Option<F>,
+    packet: *mut u8,
+) -> io::Result<(GRef, u64)>
 where
     F: FnOnce() -> T,
 {
@@ -76,13 +84,14 @@ where
     let local = unsafe { m.local() };
     let stack = local.stacks.take(class)?;
     let id = local.ids.next();
+    let f = f.take().expect("a closure is launched once");
     let g = create::<F, T>(stack, options.birth(id, shared), f, packet);
     m.p().counts.spawned.add(1);
     park::enqueue_here(m, g);
     Ok((g, id))
 }
 
-/// The same from outside the runtime, or without a P.
+/// The same from outside the runtime.
 pub(crate) fn outside<F, T>(
     shared: &Shared,
     options: Options,
@@ -93,11 +102,26 @@ where
     F: FnOnce() -> T,
 {
     assert!(!fork::is_child(), "gopark: a spawn was {}", fork::TEXT);
+    let mut f = Some(f);
+    // The caller may be a goroutine of another runtime.
+    unsuspended(|| without_p(shared, options, &mut f, packet))
+}
+
+fn without_p<F, T>(
+    shared: &Shared,
+    options: Options,
+    f: &mut Option<F>,
+    packet: *mut u8,
+) -> io::Result<(GRef, u64)>
+where
+    F: FnOnce() -> T,
+{
     let mut outside = shared.outside();
     let class = options.class.unwrap_or(shared.config.class);
     let stack = outside.stacks.take(class)?;
     let id = outside.ids.next();
     drop(outside);
+    let f = f.take().expect("a closure is launched once");
     let g = create::<F, T>(stack, options.birth(id, shared), f, packet);
     shared.count_spawn_outside();
     shared.submit_global(g);

@@ -301,6 +301,20 @@ pub(crate) fn pin(g: &G) -> &Machine {
     m
 }
 
+/// Runs `f`, which takes locks that sysmon takes too, so that the caller is not suspended in it, if
+/// it is a goroutine.
+pub(crate) fn unsuspended<T>(f: impl FnOnce() -> T) -> T {
+    struct Unpin<'a>(&'a Machine);
+    impl Drop for Unpin<'_> {
+        fn drop(&mut self) {
+            unpin(self.0);
+        }
+    }
+    let free = G::current().filter(|g| !g.machine().pin.is_set());
+    let _unpin = free.map(|g| Unpin(pin(g)));
+    f()
+}
+
 /// The end of a runtime call.
 #[inline]
 pub(crate) fn unpin(m: &Machine) {

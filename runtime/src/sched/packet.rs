@@ -7,11 +7,12 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::thread::Thread;
 
-use super::park::Waiter;
+use super::park::{Cancelled, Waiter};
 use super::service::deadlock::WAITING_THREADS;
 use crate::fatal::no_unwind;
 use crate::task::packet_state::{Detach, Finish, PacketState, Wait};
@@ -88,12 +89,25 @@ impl<T> Packet<T> {
             Finish::Free => {
                 // SAFETY: the handle is gone: the packet is ours alone.
                 let packet = unsafe { Box::from_raw(packet) };
-                no_unwind(
-                    "a detached goroutine's result panicked when dropped",
-                    || drop(packet),
-                );
+                drop_result(packet);
             }
         }
+    }
+}
+
+/// Drops the result of a detached goroutine. Its destructor may park, and be unwound from that by
+/// the end of the runtime; any other panic has nobody to go to.
+pub(crate) fn drop_result<T>(result: T) {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
+    if let Err(payload) = dropped
+        && !payload.is::<Cancelled>()
+    {
+        no_unwind(
+            "a detached goroutine's result panicked when dropped",
+            || {
+                resume_unwind(payload);
+            },
+        );
     }
 }
 

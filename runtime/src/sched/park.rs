@@ -16,12 +16,12 @@ use super::blocking;
 use super::bound;
 use super::find;
 use super::hand_off;
-use super::machine::{After, Machine, Standing, pin, unpin};
+use super::machine::{After, Machine, Standing, pin, unpin, unsuspended};
 use super::run::leave;
 use super::shared::Shared;
 use crate::queue::local::HALF;
 use crate::sched::header::{G, GRef, Wait};
-use crate::task::state::{Commit, Wake};
+use crate::task::state::{Check, Commit, Wake};
 
 /// The payload with which a goroutine ends when its runtime is dropped: `JoinHandle::join` gives
 /// it as the error.
@@ -57,11 +57,38 @@ impl Waiter {
 }
 
 /// Unwinds a goroutine whose runtime ends.
+///
+/// # Panics
+/// Inside the closure of a park.
 #[inline]
 fn end_if_stopped(g: &G) {
-    if g.state.stop_requested() && !std::thread::panicking() {
+    let check = g.state.check();
+    if check != Check::Go {
+        end_or_panic(check);
+    }
+}
+
+#[cold]
+fn end_or_panic(check: Check) {
+    assert!(
+        check != Check::Parking,
+        "gopark: the closure that begins a park parked or yielded itself"
+    );
+    if !std::thread::panicking() {
         resume_unwind(Box::new(Cancelled));
     }
+}
+
+/// Runs `f` on the goroutine `g`, which runs: the end of its runtime does not end a park in it.
+pub(crate) fn undisturbed<T>(g: &G, f: impl FnOnce() -> T) -> T {
+    struct Back<'a>(&'a G, bool);
+    impl Drop for Back<'_> {
+        fn drop(&mut self) {
+            self.0.state.set_deaf(self.1);
+        }
+    }
+    let _back = Back(g, g.state.set_deaf(true));
+    f()
 }
 
 /// Lets others run. Returns at once when nobody wants to.
@@ -76,7 +103,7 @@ pub(crate) fn yield_now(g: &G) {
     match standing {
         Standing::Held if !find::anybody_nearby(m) => unpin(m),
         _ if g.bound.get() != 0 => {
-            bound::yield_now(g, m, standing);
+            hand_off::settle_by_giving_way(m, standing);
             unpin(m);
         }
         Standing::Held => leave(g, m, After::Requeue(g.to_ref())),
@@ -265,5 +292,5 @@ fn enqueue_from_outside(shared: *const Shared, g: GRef) {
     unsafe { Arc::increment_strong_count(shared) };
     // SAFETY: the count above is ours: the runtime may end before we have woken an M.
     let shared = unsafe { Arc::from_raw(shared) };
-    shared.submit_global(g);
+    unsuspended(|| shared.submit_global(g));
 }

@@ -104,6 +104,17 @@ pub(crate) enum Wake {
     Gone,
 }
 
+/// Whether a goroutine may park or yield.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    Go,
+    /// Somebody asked it to end.
+    Stop,
+    /// It is in the middle of beginning a park.
+    Parking,
+}
+
 /// What a trimmer must do when it is done with a stack.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,10 +174,18 @@ impl State {
         self.0.load(Ordering::Relaxed) >> ID_SHIFT
     }
 
-    /// Whether the goroutine should end at its next park; not while it is deaf.
+    /// What a running goroutine that is about to park or yield finds in its own word.
     #[inline]
-    pub(crate) fn stop_requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & (STOP | DEAF) == STOP
+    pub(crate) fn check(&self) -> Check {
+        let word = self.0.load(Ordering::Relaxed);
+        if word & (PHASE | STOP) == OWNED {
+            return Check::Go;
+        }
+        match word & PHASE {
+            OWNED if word & DEAF != 0 => Check::Go,
+            OWNED => Check::Stop,
+            _ => Check::Parking,
+        }
     }
 
     /// The goroutine's last transition: its stack may be used for another.
@@ -289,13 +308,15 @@ impl State {
     }
 
     /// From now on, or no longer, a request to stop does not wake the goroutine. For its owner.
-    pub(crate) fn set_deaf(&self, deaf: bool) {
+    /// Returns how it was before.
+    pub(crate) fn set_deaf(&self, deaf: bool) -> bool {
         // Relaxed: orders nothing.
-        if deaf {
-            self.0.fetch_or(DEAF, Ordering::Relaxed);
+        let before = if deaf {
+            self.0.fetch_or(DEAF, Ordering::Relaxed)
         } else {
-            self.0.fetch_and(!DEAF, Ordering::Relaxed);
-        }
+            self.0.fetch_and(!DEAF, Ordering::Relaxed)
+        };
+        before & DEAF != 0
     }
 
     /// Takes the token if there is one.

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::sched::header::GRef;
+use crate::sched::machine::unsuspended;
 use crate::sched::shared::Shared;
 
 /// Counters and gauges of a runtime. Taken while it runs: the figures may be of slightly different
@@ -67,6 +68,10 @@ pub struct ProcMetrics {
 
 /// Takes the figures.
 pub(crate) fn metrics(shared: &Shared) -> Metrics {
+    unsuspended(|| take(shared))
+}
+
+fn take(shared: &Shared) -> Metrics {
     let census = shared.idle.census();
     let mut metrics = Metrics {
         goroutines: shared.live(),

@@ -16,7 +16,7 @@ use crate::sched::blocking::Interrupted;
 use crate::sched::hand_off;
 use crate::sched::header::G;
 use crate::sched::launch;
-use crate::sched::machine::{Machine, Standing, pin, unpin};
+use crate::sched::machine::{Machine, Standing, pin, unpin, unsuspended};
 use crate::sched::park;
 use crate::sched::roster::PROCS_MAX;
 use crate::sched::shared::Shared;
@@ -91,7 +91,7 @@ fn resize(g: &G, shared: &Shared, procs: usize) {
         shared.monitor.poke();
     });
     let start = Instant::now();
-    while shared.idle.excess() > 0 && start.elapsed() < WAIT_MAX {
+    while unsuspended(|| shared.idle.excess()) > 0 && start.elapsed() < WAIT_MAX {
         wait_a_little(g);
     }
     if procs == 1 {

@@ -228,7 +228,7 @@ impl<'a> Sysmon<'a> {
             round.waiting |= seen != Seen::Free && (waiting || excess);
             self.look_at(p, sight, &mut round);
         }
-        if shared.config.preemption == Preemption::Suspend && unserved {
+        if shared.config.preemption == Preemption::Suspend {
             self.suspender.call_in(shared, now);
         }
         round.awaited = self.suspender.awaits();

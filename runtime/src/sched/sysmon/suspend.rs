@@ -7,8 +7,9 @@
 //! 3. *Collect*: the P's word becomes `Retaking`; then the M's word `Claiming`, unless it gave up
 //!    meanwhile; then the P's word `Free`, unless the M gave up in between and won the P back. The
 //!    claim is queued, then the P is passed on: so one goroutine runs on it at a time.
-//! 4. *Calling in*: a thread that lost its P because it was blocked, and runs again without having
-//!    come to the runtime, is asked like a hog; it has no P to take, only a claim to queue.
+//! 4. *Calling in*: a thread that lost its P because it was blocked, or that gave up its suspension
+//!    after the longest time for one, may run for a slice beside the Ps. Then it is asked like a
+//!    hog; it has no P to take, only a claim to queue.
 //! 5. *No answer*: a thread that blocks the signal, or whose handler was replaced. The request is
 //!    taken back and the thread is only ever detached from then on.
 
@@ -33,8 +34,6 @@ const ASKED_MAX: Duration = Duration::from_millis(20);
 
 /// Detached threads that are watched, at most; others run on beside the Ps.
 const LET_GO_MAX: usize = 1024;
-/// A thread that has used this much since it was let go is no longer blocked.
-const USED_MAX: Duration = Duration::from_micros(500);
 
 /// A request that is open.
 #[derive(Debug)]
@@ -48,10 +47,11 @@ struct Asked {
     clock: Option<Duration>,
 }
 
-/// A thread that lost its P while it was blocked.
+/// A thread that may run without a P.
 #[derive(Debug)]
 struct LetGo {
     m: usize,
+    /// Its CPU clock when it was first seen to run.
     clock: Option<Duration>,
 }
 
@@ -112,7 +112,7 @@ impl Suspender {
         true
     }
 
-    /// M `m` was blocked and has lost its P: it is watched until it comes to the runtime.
+    /// M `m` has lost its P: it is watched until it has one again, or comes to the runtime.
     pub(crate) fn let_go(&mut self, m: usize) {
         self.let_go.retain(|other| other.m != m);
         if self.let_go.len() < LET_GO_MAX {
@@ -128,29 +128,36 @@ impl Suspender {
             if !m.is_detached.load(Ordering::Relaxed) {
                 return false;
             }
-            let clock = thread::cpu_time(m.tid.load(Ordering::Relaxed));
-            let (Some(clock), Some(before)) = (clock, watched.clock) else {
-                watched.clock = clock;
+            if m.grant.sleeps() {
+                watched.clock = None;
                 return true;
+            }
+            let clock = thread::cpu_time(m.tid.load(Ordering::Relaxed));
+            let used = match (clock, watched.clock) {
+                (Some(clock), Some(before)) => clock.saturating_sub(before),
+                _ => {
+                    watched.clock = clock;
+                    return true;
+                }
             };
-            let used = clock.saturating_sub(before);
-            // Asked once more if it does not answer; one that gives up runs on.
-            if used >= USED_MAX && !self.must_detach(shared, m) {
+            if used >= shared.config.time_slice && !self.must_detach(shared, m) {
                 self.ask(None, m, now);
             }
-            !m.grant.sleeps()
+            true
         });
         self.let_go = let_go;
     }
 
     /// Steps 3 and 5.
     pub(crate) fn collect(&mut self, shared: &Shared, now: Instant) {
-        self.asked.retain(|asked| {
+        let mut asked = std::mem::take(&mut self.asked);
+        asked.retain(|asked| {
             let m = shared.machines.get(asked.m);
             let p = asked.p.map(|p| shared.proc(p));
             if m.grant.is_suspended() {
                 // Not always the P that it had when it was asked: it may have lost that one to a
                 // blocking call meanwhile, and come back to another.
+                self.let_go(asked.m);
                 match held_by(shared, m) {
                     Some(p) => take(shared, p, m),
                     None => queue(shared, m),
@@ -173,6 +180,7 @@ impl Suspender {
             // Not cancelled: it was suspended just now, and is taken next time.
             m.grant.is_suspended()
         });
+        self.asked = asked;
     }
 }
 

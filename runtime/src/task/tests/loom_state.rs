@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-use crate::task::state::{Commit, State, Trim, Wake};
+use crate::task::state::{Check, Commit, State, Trim, Wake};
 
 const ID: u64 = 7;
 
@@ -143,11 +143,11 @@ fn stop_against_a_deaf_park(deaf_first: bool) {
         let stopper = Arc::clone(&parker);
         let thread = thread::spawn(move || wake_and(&stopper, |state| state.stop(ID)));
         if deaf_first {
-            parker.state.set_deaf(true);
+            let _ = parker.state.set_deaf(true);
         }
         parker.state.begin_park();
         if !deaf_first {
-            parker.state.set_deaf(true);
+            let _ = parker.state.set_deaf(true);
         }
         let resumed = save_and(&parker, State::commit_park) + thread.join().unwrap();
         assert_eq!(resumed, 0, "woken before its time: {:?}", parker.state);
@@ -196,7 +196,7 @@ fn stop_against_a_wake(begin: fn(&State), commit: fn(&State) -> Commit, waker: W
         let resumed = save_and(&parker, commit);
         let resumed = resumed + one.join().unwrap() + two.join().unwrap();
         assert_eq!(resumed, 1, "{:?}", parker.state);
-        assert!(parker.state.stop_requested());
+        assert_eq!(parker.state.check(), Check::Stop);
     });
 }
 
@@ -318,7 +318,7 @@ fn loom_trim_against_commit() {
 fn loom_trim_against_stop_of_a_deaf_park() {
     loom::model(|| {
         let parker = fake();
-        parker.state.set_deaf(true);
+        let _ = parker.state.set_deaf(true);
         park_with_commit(&parker);
         let stopper = Arc::clone(&parker);
         let thread = thread::spawn(move || wake_and(&stopper, stop));
