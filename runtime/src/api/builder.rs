@@ -120,8 +120,8 @@ impl Builder {
         self
     }
 
-    /// Calls `report` once for each slice that has lasted for `threshold`, from a thread of the
-    /// runtime's own. It is for finding code that hogs its thread: such a goroutine delays nobody
+    /// Calls `report` once for each slice that has lasted for `threshold`, from a thread of
+    /// its own. It is for finding code that hogs its thread: such a goroutine delays nobody
     /// beyond its slice.
     pub fn on_long_slice(
         mut self,
@@ -149,6 +149,12 @@ impl Builder {
         asymmetric::choose(debug.fences)?;
         let (procs, procs_follow) = self.procs_checked()?;
         let ms = within("max_threads", self.max_threads, 2, THREADS_MAX)?;
+        if self.thread_name.contains('\0') {
+            let name = &self.thread_name;
+            return Err(invalid(format!(
+                "thread name {name:?} contains a zero byte"
+            )));
+        }
         if self.time_slice < TIME_SLICE_MIN {
             let given = self.time_slice;
             return Err(invalid(format!(
@@ -197,9 +203,10 @@ fn within(what: &str, n: usize, least: usize, most: usize) -> io::Result<usize> 
 }
 
 fn number_from_env(name: &str) -> io::Result<Option<usize>> {
-    let Ok(text) = std::env::var(name) else {
+    let Some(text) = std::env::var_os(name) else {
         return Ok(None);
     };
+    let text = text.to_string_lossy();
     let number = text.parse().map_err(|_| not_understood(name, &text))?;
     Ok(Some(number))
 }

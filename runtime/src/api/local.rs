@@ -13,7 +13,7 @@ use crate::sched::locals;
 /// Declares goroutine-locals, in the form of `std::thread_local!`.
 ///
 /// Each goroutine has its own value, made at its first use; the values are dropped, newest first,
-/// when the goroutine ends.
+/// when the goroutine ends. A destructor may park; if it panics the process aborts.
 ///
 /// ```
 /// use std::cell::Cell;

@@ -61,6 +61,8 @@ fn slice_over(m: &Machine) -> Option<Work> {
     let p = m.p();
     p.counts.ticks.add(1);
     if p.index >= m.shared().procs.limit() {
+        // The loop looks again. If the limit is raised before it does, it comes back here.
+        p.hold.preempt();
         return None;
     }
     if let Some(next) = p.take_next() {
@@ -102,6 +104,10 @@ fn global_one(m: &Machine) -> Option<Work> {
 
 /// Steps 5 and 6. The machine searches.
 pub(crate) fn far(m: &Machine) -> Option<Work> {
+    // The limit went down and up again since the nearby steps: thieves have an empty queue.
+    if let Some(g) = m.p().pop() {
+        return Some(Work::Run(g));
+    }
     for pass in 0..PASSES {
         if let Some(g) = steal_pass(m, pass + 1 == PASSES) {
             m.p().counts.ticks.add(1);
@@ -138,8 +144,8 @@ pub(crate) fn from_global(m: &Machine) -> Option<Work> {
 /// their number.
 fn steal_pass(m: &Machine, last: bool) -> Option<GRef> {
     let procs = &m.shared().procs;
-    // Those above the limit too: an M that runs for long may still have work there.
-    let n = procs.made();
+    // Those above the limit too that are not retired: an M that runs for long may have work there.
+    let n = procs.reach();
     // SAFETY: one short use.
     let random = unsafe { &mut m.local().random };
     let (start, stride) = (random.next() as usize, random.next() as usize);

@@ -22,7 +22,7 @@ pub(crate) fn hand_off(shared: &Shared, p: usize) {
         }
     }
     if !shared.idle.release_unless_excess(p) {
-        // An M comes to empty it: emptying allocates, which sysmon, a caller, may not.
+        // An M comes to empty it: emptying allocates, which sysmon, a caller, should not.
         if let Some(wake) = shared.idle.resume_with(p) {
             return shared.carry_out(wake);
         }
@@ -73,7 +73,8 @@ pub(crate) fn claim(m: &Machine) {
 /// A pinned M whose slice is over lets others run, and keeps its thread.
 #[cold]
 pub(crate) fn give_way(m: &Machine) {
-    if !find::anybody_nearby(m) {
+    let stays = m.p().index < m.shared().procs.limit();
+    if stays && !find::anybody_nearby(m) {
         return;
     }
     let shared = m.shared();

@@ -58,6 +58,7 @@ where
     // If there is no stack, `f` is dropped by its owner here, which is not pinned then: its
     // destructor may use the runtime.
     let mut f = Some(f);
+    assert!(!fork::is_child(), "gopark: a spawn was {}", fork::TEXT);
     let m = pin(me);
     let standing = m.standing();
     let made = match standing {

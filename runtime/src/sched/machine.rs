@@ -75,8 +75,9 @@ pub(crate) struct Machine {
     pub(crate) tid: AtomicI32,
     /// The goroutine that runs here.
     pub(crate) current: AtomicPtr<G>,
-    /// The thread blocks the signal, or did not answer it in time: it is detached instead.
+    /// The thread did not answer a signal, or blocks it: it is detached instead.
     pub(crate) is_deaf: AtomicBool,
+    pub(crate) blocks_signal: AtomicBool,
     /// The goroutine is inside `blocking`.
     pub(crate) is_blocking: AtomicBool,
     /// sysmon took the P while user code ran; until the M notices.
@@ -121,6 +122,7 @@ impl Machine {
             tid: AtomicI32::new(0),
             current: AtomicPtr::new(ptr::null_mut()),
             is_deaf: AtomicBool::new(false),
+            blocks_signal: AtomicBool::new(false),
             is_blocking: AtomicBool::new(false),
             is_detached: AtomicBool::new(false),
             shared: Cell::new(ptr::null()),
@@ -141,6 +143,8 @@ impl Machine {
         self.tid.store(thread::id(), Ordering::Relaxed);
         let deaf = thread::blocks(super::sysmon::preempt::SIGNAL);
         self.is_deaf.store(deaf, Ordering::Relaxed);
+        self.blocks_signal.store(deaf, Ordering::Relaxed);
+        self.is_detached.store(false, Ordering::Relaxed);
     }
 
     /// The calling thread is no longer this M.

@@ -44,6 +44,8 @@ pub(crate) struct Procs {
     table: Box<[OnceLock<Box<Processor>>]>,
     made: AtomicUsize,
     limit: AtomicUsize,
+    /// Those from here on are retired, and empty.
+    reach: AtomicUsize,
     window: usize,
     seed: u64,
 }
@@ -55,6 +57,7 @@ impl Procs {
             table: (0..PROCS_MAX).map(|_| OnceLock::new()).collect(),
             made: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
+            reach: AtomicUsize::new(0),
             window,
             seed,
         };
@@ -80,12 +83,24 @@ impl Procs {
         self.limit.load(Ordering::Relaxed)
     }
 
+    /// Changes the limit; Ps above it are still reached.
     pub(crate) fn set_limit(&self, limit: usize) {
+        self.reach.fetch_max(limit, Ordering::Relaxed);
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// How many were ever made.
-    pub(crate) fn made(&self) -> usize {
+    /// All Ps above the limit are retired and empty.
+    pub(crate) fn forget_retired(&self) {
+        self.reach.store(self.limit(), Ordering::Relaxed);
+    }
+
+    /// Thieves look at those below.
+    #[inline]
+    pub(crate) fn reach(&self) -> usize {
+        self.reach.load(Ordering::Relaxed)
+    }
+
+    fn made(&self) -> usize {
         // Acquire: pairs with `grow`.
         self.made.load(Ordering::Acquire)
     }

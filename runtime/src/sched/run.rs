@@ -79,27 +79,35 @@ fn next(m: &Machine) -> Option<Work> {
             }
             continue;
         }
-        if let Some(work) = m.picked.take().or_else(|| find::nearby(m)) {
+        if let Some(work) = m.picked.take() {
             stop_searching(m);
             return Some(work);
         }
-        if m.p().index < shared.procs.limit() {
-            if m.searching.get() || shared.idle.start_search(shared.procs.limit()) {
-                m.searching.set(true);
-                if let Some(work) = find::far(m) {
-                    stop_searching(m);
-                    return Some(work);
-                }
-            } else if let Some(work) = find::from_global(m) {
-                return Some(work);
-            }
-        } else {
+        if m.p().index >= shared.procs.limit() {
             hand_off::empty(shared, m.p());
+        } else if let Some(work) = search(m) {
+            return Some(work);
         }
         if !sleep(m) {
             return None;
         }
     }
+}
+
+/// All steps of the order, as far as this M may search.
+fn search(m: &Machine) -> Option<Work> {
+    let shared = m.shared();
+    if let Some(work) = find::nearby(m) {
+        stop_searching(m);
+        return Some(work);
+    }
+    if !m.searching.get() && !shared.idle.start_search(shared.procs.limit()) {
+        return find::from_global(m);
+    }
+    m.searching.set(true);
+    let work = find::far(m)?;
+    stop_searching(m);
+    Some(work)
 }
 
 /// A searcher found work: there may be more, for which another M should search.

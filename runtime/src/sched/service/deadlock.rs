@@ -13,7 +13,8 @@
 //! A thread that waits for a goroutine is taken out of the count by whoever wakes it, before it
 //! does: a thread that is about to run is never counted as waiting.
 //!
-//! Not found: deadlocks among some of the goroutines while others run or wait for outside events;
+//! The check takes place when everybody falls asleep. Not found: a deadlock that is complete only
+//! later, when a thread of the program ends; deadlocks among some of the goroutines while others run or wait for outside events;
 //! goroutines that block their thread (in `blocking`, in std's locks); processes with threads of
 //! their own that merely sleep.
 
@@ -41,6 +42,7 @@ const EXIT_CODE: i32 = 2;
 
 /// Reports a deadlock and ends the process, if there is one.
 pub(crate) fn check(shared: &Shared) {
+    let waited = WAITING_THREADS.load(Ordering::Relaxed);
     let Some(before) = asleep(shared) else {
         return;
     };
@@ -50,6 +52,7 @@ pub(crate) fn check(shared: &Shared) {
     match asleep(shared) {
         Some(after)
             if after.wakes == before.wakes
+                && waiting == waited
                 && threads == Some(after.threads + OWN_THREADS + waiting) =>
         {
             fatal::print(format_args!("{}", report(shared)));

@@ -18,6 +18,7 @@ use crate::sched::header::G;
 use crate::sched::launch;
 use crate::sched::machine::{Machine, Standing, pin, unpin, unsuspended};
 use crate::sched::park;
+use crate::sched::processor::Processor;
 use crate::sched::roster::PROCS_MAX;
 use crate::sched::shared::Shared;
 use crate::sys::thread;
@@ -45,23 +46,36 @@ pub(crate) fn set_procs(g: &G, procs: usize) -> usize {
 
 fn change(g: &G, shared: &Shared, procs: usize) -> usize {
     let _back = Interrupted::of(g);
-    // Acquire: pairs with the Release below.
-    while shared.resizing.swap(true, Ordering::Acquire) {
-        wait_a_little(g);
-    }
+    let _turn = Turn::take(g, shared);
     let before = shared.procs.limit();
     if procs != before {
         resize(g, shared, procs);
     }
-    // Release: pairs with the Acquire above.
-    shared.resizing.store(false, Ordering::Release);
     before
+}
+
+/// The right to change the number; given back also when the goroutine is unwound while it waits.
+struct Turn<'a>(&'a Shared);
+
+impl<'a> Turn<'a> {
+    fn take(g: &G, shared: &'a Shared) -> Turn<'a> {
+        // Acquire: pairs with the Release below.
+        while shared.resizing.swap(true, Ordering::Acquire) {
+            wait_a_little(g);
+        }
+        Turn(shared)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire above.
+        self.0.resizing.store(false, Ordering::Release);
+    }
 }
 
 fn resize(g: &G, shared: &Shared, procs: usize) {
     if let Err(error) = shared.procs.grow(procs) {
-        // Release: as in `change`.
-        shared.resizing.store(false, Ordering::Release);
         panic!("gopark::set_procs: {error}");
     }
     with_p(g, |m| {
@@ -93,6 +107,10 @@ fn resize(g: &G, shared: &Shared, procs: usize) {
     let start = Instant::now();
     while unsuspended(|| shared.idle.excess()) > 0 && start.elapsed() < WAIT_MAX {
         wait_a_little(g);
+    }
+    let retired = |p: &Processor| p.index < procs || !p.has_work();
+    if unsuspended(|| shared.idle.excess()) == 0 && shared.procs.iter().all(retired) {
+        shared.procs.forget_retired();
     }
     if procs == 1 {
         with_p(g, |m| {

@@ -1,10 +1,10 @@
 //! Telling the program of goroutines that run for long without a runtime call.
 //!
-//! sysmon notes, without allocating; the chores' thread tells.
+//! sysmon notes, without allocating; the chores' thread starts one that tells.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct LongSliceHook {
     pub(crate) threshold: Duration,
     call: Arc<dyn Fn(&LongSlice) + Send + Sync>,
     noted: Arc<Mutex<Noted>>,
+    /// A thread is at it.
+    telling: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,7 @@ impl LongSliceHook {
                 slices: Vec::with_capacity(NOTED_MAX),
                 known: Vec::with_capacity(NOTED_MAX),
             })),
+            telling: Arc::new(AtomicBool::new(false)),
         }
     }
 
@@ -94,16 +97,37 @@ impl LongSliceHook {
         true
     }
 
-    /// Tells what was noted. A panic of the program's function is its own affair.
-    pub(crate) fn tell(&self, shared: &Shared) {
-        let mut slices = Vec::with_capacity(NOTED_MAX);
-        {
-            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::swap(&mut noted.slices, &mut slices);
+    /// Tells what was noted, on a thread of its own: the program's function may block.
+    pub(crate) fn tell(&self, shared: &Arc<Shared>) {
+        // AcqRel: one teller at a time; the next one sees what this one has left.
+        if self.telling.swap(true, Ordering::AcqRel) {
+            return;
         }
-        for mut slice in slices {
-            slice.name = shared.name_of(slice.id).map(|name| name.to_string());
-            let _ = catch_unwind(AssertUnwindSafe(|| (self.call)(&slice)));
+        let (hook, shared) = (self.clone(), Arc::clone(shared));
+        let teller = std::thread::Builder::new().name(String::from("gopark-report"));
+        if teller.spawn(move || hook.tell_all(&shared)).is_err() {
+            // Release: as above. It is told with the next one.
+            self.telling.store(false, Ordering::Release);
+        }
+    }
+
+    fn tell_all(&self, shared: &Shared) {
+        loop {
+            let mut slices = Vec::with_capacity(NOTED_MAX);
+            {
+                let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::swap(&mut noted.slices, &mut slices);
+                if slices.is_empty() {
+                    // Release: under the lock, so whoever notes later starts a new teller.
+                    self.telling.store(false, Ordering::Release);
+                    return;
+                }
+            }
+            for mut slice in slices {
+                slice.name = shared.name_of(slice.id).map(|name| name.to_string());
+                // A panic of the program's function is its own affair.
+                let _ = catch_unwind(AssertUnwindSafe(|| (self.call)(&slice)));
+            }
         }
     }
 }

@@ -273,6 +273,9 @@ impl<'a> Sysmon<'a> {
 
     /// The goroutine on M `m` did not come.
     fn escalate(&mut self, p: &Processor, m: usize, sight: Sight) {
+        if self.suspender.has_asked(m) {
+            return;
+        }
         let machine = self.shared.machines.get(m);
         match self.shared.config.preemption {
             Preemption::Cooperative => {}
@@ -301,7 +304,7 @@ impl<'a> Sysmon<'a> {
     /// Whether somebody could run a P that is taken.
     fn has_spare(&self, sight: Sight) -> bool {
         let shared = self.shared;
-        if !sight.waiting || shared.claims.len() != 0 && shared.inject.is_empty() {
+        if !sight.waiting || shared.claims.len() != 0 {
             return true;
         }
         // If there is none, one is asked for at the end of the round.
@@ -332,6 +335,11 @@ impl<'a> Sysmon<'a> {
             return;
         }
         self.chores_done = now;
+        // A signal may have come at a bad moment: it is tried again.
+        for m in self.shared.machines.iter() {
+            m.is_deaf
+                .store(m.blocks_signal.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
         self.shared.chores.ask(Chore::Upkeep);
         if !self.told_threads_max && self.shared.idle.is_refused() {
             self.told_threads_max = true;
