@@ -1,6 +1,7 @@
 //! What users of gopark rely on, on real stacks and threads.
 
 mod blocking;
+mod edges;
 mod ends;
 mod fairness;
 mod hogs;
