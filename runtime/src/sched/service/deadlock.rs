@@ -14,9 +14,9 @@
 //! does: a thread that is about to run is never counted as waiting.
 //!
 //! The check takes place when everybody falls asleep. Not found: a deadlock that is complete only
-//! later, when a thread of the program ends; deadlocks among some of the goroutines while others run or wait for outside events;
-//! goroutines that block their thread (in `blocking`, in std's locks); processes with threads of
-//! their own that merely sleep.
+//! later, when a thread of the program ends; deadlocks among some of the goroutines while others
+//! run or wait for outside events; goroutines that block their thread (in `blocking`, in std's
+//! locks); processes with threads of their own that merely sleep.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -335,11 +335,7 @@ impl<'a> Sysmon<'a> {
             return;
         }
         self.chores_done = now;
-        // A signal may have come at a bad moment: it is tried again.
-        for m in self.shared.machines.iter() {
-            m.is_deaf
-                .store(m.blocks_signal.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
+        self.suspender.try_again(self.shared);
         self.shared.chores.ask(Chore::Upkeep);
         if !self.told_threads_max && self.shared.idle.is_refused() {
             self.told_threads_max = true;

@@ -11,7 +11,7 @@
 //!    after the longest time for one, may run for a slice beside the Ps. Then it is asked like a
 //!    hog; it has no P to take, only a claim to queue.
 //! 5. *No answer*: a thread that blocks the signal, or whose handler was replaced. The request is
-//!    taken back and the thread is only ever detached from then on.
+//!    taken back and the thread is detached instead, for a second at least.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -87,6 +87,14 @@ impl Suspender {
         m.is_deaf.load(Ordering::Relaxed)
             || m.shield.load(Ordering::Relaxed) != 0
             || suspended >= SUSPENDED_MAX * shared.procs.limit()
+    }
+
+    /// Threads that did not answer are asked again: the signal may have come at a bad moment.
+    pub(crate) fn try_again(&self, shared: &Shared) {
+        for m in shared.machines.iter() {
+            let blocks = m.blocks_signal.load(Ordering::Relaxed);
+            m.is_deaf.store(blocks, Ordering::Relaxed);
+        }
     }
 
     /// Step 1: true if a signal was sent.
