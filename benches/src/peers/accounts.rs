@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use crate::facts;
 use crate::measure::Result;
 
+/// How long a thread may take to name itself.
+const NAMED_WITHIN: Duration = Duration::from_secs(5);
+
 /// Threads of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -43,6 +46,17 @@ pub(crate) struct Activity {
 
 impl Accounts {
     pub(crate) fn of(who: Who) -> Result<Self> {
+        // A thread has its name a moment after its start.
+        let start = Instant::now();
+        loop {
+            match Self::now(who) {
+                Err(_) if start.elapsed() < NAMED_WITHIN => std::thread::yield_now(),
+                found => return found,
+            }
+        }
+    }
+
+    fn now(who: Who) -> Result<Self> {
         let own = rustix::thread::gettid().as_raw_nonzero().to_string();
         let taken = Instant::now();
         let mut threads = HashMap::new();

@@ -19,6 +19,9 @@ pub(crate) const BLOCKED: Duration = Duration::from_millis(300);
 /// Until sysmon has slowed down, as it does beside a P that is busy and on which nobody waits.
 const BUSY: Duration = Duration::from_millis(30);
 
+/// How long to wait for those that have not run when the blocked thread is back.
+const LATE_MAX: Duration = Duration::from_secs(10);
+
 /// Rounds for each that counts. On a loaded machine the slice may be over before the sleep begins.
 const ATTEMPTS: usize = 5;
 
@@ -113,14 +116,17 @@ fn round(call: Call) -> Result<Option<[Duration; 2]>> {
             Call::Unsaid => threads::sleep(BLOCKED),
             Call::Said => gopark::blocking(|| threads::sleep(BLOCKED)),
         }
+        // Late ones count as late: on a loaded machine all threads may wait for a core that long.
+        let woken = Instant::now();
         // Acquire: pairs with the Release in `note`.
+        while log.ran.load(Ordering::Acquire) < WAITING && woken.elapsed() < LATE_MAX {
+            gopark::yield_now();
+        }
+        // Acquire: as above.
         (start, log.ran.load(Ordering::Acquire))
     });
     if ran < WAITING {
-        let ms = BLOCKED.as_millis();
-        return Err(
-            format!("{ran} of {WAITING} ran while a thread was blocked for {ms} ms").into(),
-        );
+        return Err(format!("only {ran} of {WAITING} ran at all").into());
     }
     Ok(log.since(start))
 }
