@@ -245,16 +245,20 @@ fn blocked_goroutines_are_counted() {
 /// Calls that are over before anybody looks are part of the slice around them.
 #[test]
 fn a_goroutine_that_makes_short_calls_without_end_gives_way() {
-    run(1, || {
-        for _ in 0..5 {
+    for pause in [0, 5, 20].map(Duration::from_micros) {
+        run(1, || {
             let start = Instant::now();
-            let other = gopark::spawn(|| ());
-            while !other.is_finished() {
-                blocking(|| ());
-                assert!(start.elapsed() < Duration::from_secs(2), "starved");
+            for round in 0..10 {
+                let other = gopark::spawn(|| ());
+                while !other.is_finished() {
+                    blocking(|| ());
+                    spin(pause);
+                    let starved = start.elapsed() > Duration::from_secs(5);
+                    assert!(!starved, "with {pause:?} in between, in round {round}");
+                }
             }
-        }
-    });
+        });
+    }
 }
 
 /// Busy calls that say that they block must not keep others from a P for ever.

@@ -68,6 +68,8 @@ fn a_slice_that_ends_at_the_thread_limit_goes_on() {
         let start = Instant::now();
         while start.elapsed() < Duration::from_millis(300) {
             gopark::go(|| ());
+            let pause = Instant::now();
+            while pause.elapsed() < Duration::from_micros(200) {}
         }
     });
 }
@@ -147,7 +149,15 @@ fn a_detached_result_whose_destructor_parks_does_not_stop_the_end() {
     }
     let _watchdog = Watchdog::start();
     let runtime = runtime(2);
-    drop(runtime.spawn(|| Parks));
+    let detached = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&detached);
+    drop(runtime.spawn(move || {
+        while !seen.load(Ordering::Relaxed) {
+            gopark::yield_now();
+        }
+        Parks
+    }));
+    detached.store(true, Ordering::Relaxed);
     while runtime.metrics().waiting == 0 {
         std::thread::yield_now();
     }

@@ -64,8 +64,9 @@ fn begin(g: &G) {
             break;
         }
         match m.standing() {
-            // Others may have the P in a moment: that is the end of the slice.
-            Standing::Held | Standing::Preempted => {}
+            // The end of the slice is not to be forgotten by calls that are over at once.
+            Standing::Held => {}
+            Standing::Preempted => hand_off::settle(m, Standing::Preempted),
             Standing::Lost => break,
             Standing::Blocking => unreachable!("a blocking call does not nest"),
         }

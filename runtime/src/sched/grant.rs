@@ -66,6 +66,16 @@ pub(crate) enum Give {
     Stale,
 }
 
+/// What has become of a request.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Open,
+    Suspended,
+    /// Declined, or the M gave way by itself.
+    Over,
+}
+
 /// How a wait with a deadline ended.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +110,15 @@ impl Grant {
     /// Takes a request back: true if it was still open.
     pub(crate) fn cancel(&self) -> bool {
         self.step(REQUESTED, RUNNING)
+    }
+
+    /// What has become of a request, by one look.
+    pub(crate) fn answer(&self) -> Answer {
+        match self.0.load(Ordering::Relaxed) {
+            REQUESTED => Answer::Open,
+            SUSPENDED => Answer::Suspended,
+            _ => Answer::Over,
+        }
     }
 
     /// Whether a request is open.

@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::preempt;
+use crate::sched::grant::Answer;
 use crate::sched::hand_off::hand_off;
 use crate::sched::hold::Seen;
 use crate::sched::machine::Machine;
@@ -83,7 +84,10 @@ impl Suspender {
 
     /// Whether M `m` can only be detached.
     pub(crate) fn must_detach(&self, shared: &Shared, m: &Machine) -> bool {
-        let suspended = shared.suspended.load(Ordering::Relaxed) + self.asked.len();
+        // Those that have agreed already are counted among the suspended.
+        let machines = self.asked.iter().map(|asked| shared.machines.get(asked.m));
+        let open = machines.filter(|m| m.grant.is_requested()).count();
+        let suspended = shared.suspended.load(Ordering::Relaxed) + open;
         m.is_deaf.load(Ordering::Relaxed)
             || m.shield.load(Ordering::Relaxed) != 0
             || suspended >= SUSPENDED_MAX * shared.procs.limit()
@@ -162,7 +166,8 @@ impl Suspender {
         asked.retain(|asked| {
             let m = shared.machines.get(asked.m);
             let p = asked.p.map(|p| shared.proc(p));
-            if m.grant.is_suspended() {
+            let answer = m.grant.answer();
+            if answer == Answer::Suspended {
                 // Not always the P that it had when it was asked: it may have lost that one to a
                 // blocking call meanwhile, and come back to another.
                 self.let_go(asked.m);
@@ -172,8 +177,7 @@ impl Suspender {
                 }
                 return false;
             }
-            if !m.grant.is_requested() {
-                // Declined, or it gave way by itself.
+            if answer == Answer::Over {
                 return false;
             }
             let moved_on = p.is_some_and(|p| p.counts.ticks.get() != asked.ticks);

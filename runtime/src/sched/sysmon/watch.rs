@@ -44,6 +44,15 @@ pub(crate) enum Verdict {
     },
 }
 
+/// What has happened since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    NewSlice,
+    /// The slice goes on, but a blocking call has begun or ended.
+    NewCall,
+    Same,
+}
+
 /// How a thread's CPU clock went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pace {
@@ -74,6 +83,8 @@ pub(crate) struct Watch {
     blocks: u64,
     m: Option<usize>,
     since: Instant,
+    /// When the call, or what lies between two, was first seen.
+    call_since: Instant,
     /// The thread's CPU clock at the last look, and when that was.
     clock: Option<(Duration, Instant)>,
     asked: Option<Instant>,
@@ -89,6 +100,7 @@ impl Watch {
             blocks: 0,
             m: None,
             since: now,
+            call_since: now,
             clock: None,
             asked: None,
             was_blocking: false,
@@ -101,12 +113,10 @@ impl Watch {
         now.saturating_duration_since(self.since)
     }
 
-    fn is_same(&mut self, sight: &Sight, m: usize, blocking: bool) -> bool {
-        let same = self.m == Some(m)
-            && self.ticks == sight.ticks
-            && self.blocks == sight.blocks
-            && self.was_blocking == blocking;
-        if !same {
+    /// Compares with the last look. A slice goes on around blocking calls: many short ones may not
+    /// keep a P any longer than one long computation.
+    fn compare(&mut self, sight: &Sight, m: usize, blocking: bool) -> Since {
+        if self.m != Some(m) || self.ticks != sight.ticks {
             *self = Watch {
                 ticks: sight.ticks,
                 blocks: sight.blocks,
@@ -114,8 +124,17 @@ impl Watch {
                 was_blocking: blocking,
                 ..Watch::new(sight.now)
             };
+            return Since::NewSlice;
         }
-        same
+        if self.blocks == sight.blocks && self.was_blocking == blocking {
+            return Since::Same;
+        }
+        self.blocks = sight.blocks;
+        self.was_blocking = blocking;
+        self.call_since = sight.now;
+        self.clock = None;
+        self.suspected = false;
+        Since::NewCall
     }
 
     /// Judges a P. `clock` reads the CPU clock of a thread, `runs` asks the kernel about it.
@@ -132,21 +151,19 @@ impl Watch {
             }
             Seen::Blocking { m } => {
                 let wanted = sight.waiting || sight.excess;
-                if !self.is_same(&sight, m, true) {
-                    return if wanted {
-                        Verdict::Suspect
-                    } else {
-                        Verdict::Nothing
-                    };
-                }
-                if wanted || self.age(sight.now) >= BLOCKING_MAX {
-                    Verdict::TakeBlocking { m }
-                } else {
-                    Verdict::Nothing
+                let since = self.compare(&sight, m, true);
+                let is_over = self.age(sight.now) >= sight.slice;
+                let is_long = sight.now.saturating_duration_since(self.call_since) >= BLOCKING_MAX;
+                match since {
+                    Since::Same if wanted || is_long => Verdict::TakeBlocking { m },
+                    Since::NewCall if wanted && is_over => Verdict::TakeBlocking { m },
+                    Since::NewCall | Since::NewSlice if wanted => Verdict::Suspect,
+                    _ => Verdict::Nothing,
                 }
             }
             Seen::Running { m, preempt } => {
-                if !self.is_same(&sight, m, false) || !(sight.waiting || sight.excess) {
+                let is_new = self.compare(&sight, m, false) == Since::NewSlice;
+                if is_new || !(sight.waiting || sight.excess) {
                     return Verdict::Nothing;
                 }
                 let suspect = match self.pace(&sight, clock(m)) {

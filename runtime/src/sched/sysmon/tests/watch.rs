@@ -146,7 +146,13 @@ fn a_blocking_call_without_work_for_its_p_is_taken_after_a_while() {
 fn the_next_blocking_call_is_another_one() {
     let mut bench = Bench::new(Wanted::Waiting, Thread::Blocked);
     for _ in 0..4 {
-        assert_eq!(bench.look(BLOCKING_MAX, BLOCKING), Verdict::Suspect);
+        assert_eq!(bench.look(SHORT, BLOCKING), Verdict::Suspect);
+        bench.sight.blocks += 1;
+    }
+    // Without work for the P each has its own time.
+    let mut bench = Bench::new(Wanted::No, Thread::Blocked);
+    for _ in 0..4 {
+        assert_eq!(bench.look(BLOCKING_MAX, BLOCKING), Verdict::Nothing);
         bench.sight.blocks += 1;
     }
 }
@@ -154,13 +160,32 @@ fn the_next_blocking_call_is_another_one() {
 #[test]
 fn a_call_that_follows_a_slice_is_not_the_same() {
     let mut bench = Bench::new(Wanted::Waiting, Thread::Blocked);
-    for seen in [RUNNING, BLOCKING, RUNNING, BLOCKING, Seen::Free, BLOCKING] {
-        let verdict = match seen {
-            BLOCKING => Verdict::Suspect,
-            _ => Verdict::Nothing,
-        };
+    let suspect = Verdict::Suspect;
+    for (seen, verdict) in [
+        (RUNNING, Verdict::Nothing),
+        (BLOCKING, suspect),
+        // Between two calls the clock is read anew.
+        (RUNNING, suspect),
+        (BLOCKING, suspect),
+        (Seen::Free, Verdict::Nothing),
+        (BLOCKING, suspect),
+    ] {
         assert_eq!(bench.look(SHORT, seen), verdict, "{seen:?}");
     }
+}
+
+/// A goroutine that makes one short call after the other has no more than its slice.
+#[test]
+fn short_calls_do_not_make_a_slice_longer() {
+    let mut bench = Bench::new(Wanted::Waiting, Thread::Works);
+    assert_eq!(bench.look(SHORT, RUNNING), Verdict::Nothing);
+    bench.sight.blocks += 1;
+    assert_eq!(bench.look(SLICE / 2, RUNNING), Verdict::Suspect);
+    bench.sight.blocks += 1;
+    assert_eq!(bench.look(SLICE / 2, RUNNING), Verdict::Preempt);
+    bench.sight.blocks += 1;
+    let taken = Verdict::TakeBlocking { m: M };
+    assert_eq!(bench.look(SHORT, BLOCKING), taken);
 }
 
 #[test]
@@ -254,18 +279,14 @@ fn a_wish_that_was_lost_is_repeated() {
 
 #[test]
 fn a_new_slice_begins_from_the_front() {
-    type Change = fn(&mut Sight);
-    let changes: [Change; 2] = [|sight| sight.ticks += 1, |sight| sight.blocks += 1];
-    for change in changes {
-        let mut bench = Bench::new(Wanted::Waiting, Thread::Works);
-        assert_eq!(bench.look(SHORT, RUNNING), Verdict::Nothing);
-        assert_eq!(bench.look(SLICE, RUNNING), Verdict::Preempt);
-        change(&mut bench.sight);
-        assert_eq!(bench.look(GRACE, PREEMPTED), Verdict::Nothing);
-        assert_eq!(bench.watch.age(bench.sight.now), Duration::ZERO);
-        assert_eq!(bench.look(SHORT, PREEMPTED), Verdict::Suspect);
-        assert_eq!(bench.look(SLICE, PREEMPTED), Verdict::Preempt);
-    }
+    let mut bench = Bench::new(Wanted::Waiting, Thread::Works);
+    assert_eq!(bench.look(SHORT, RUNNING), Verdict::Nothing);
+    assert_eq!(bench.look(SLICE, RUNNING), Verdict::Preempt);
+    bench.sight.ticks += 1;
+    assert_eq!(bench.look(GRACE, PREEMPTED), Verdict::Nothing);
+    assert_eq!(bench.watch.age(bench.sight.now), Duration::ZERO);
+    assert_eq!(bench.look(SHORT, PREEMPTED), Verdict::Suspect);
+    assert_eq!(bench.look(SLICE, PREEMPTED), Verdict::Preempt);
 }
 
 #[test]
