@@ -66,7 +66,7 @@ fn begin(g: &G) {
         match m.standing() {
             // The end of the slice is not to be forgotten by calls that are over at once.
             Standing::Held => {}
-            Standing::Preempted => hand_off::settle(m, Standing::Preempted),
+            Standing::Preempted => hand_off::give_way(m),
             Standing::Lost => break,
             Standing::Blocking => unreachable!("a blocking call does not nest"),
         }

@@ -11,7 +11,6 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::grant::Given;
 use super::hand_off::{self, hand_off};
 use super::machine::{Machine, unpin};
 use crate::sched::header::{G, GRef};
@@ -31,19 +30,26 @@ pub(crate) enum Dispatch {
     Gone,
 }
 
-/// Held by a goroutine that unwinds, from before its park until after: a request to stop, which it
-/// could not follow, must not end the park.
-pub(crate) struct Unwinding<'a>(&'a G, bool);
+/// Held by a running goroutine while a request to stop does not end its parks.
+#[must_use]
+pub(crate) struct Deaf<'a>(&'a G, bool);
 
-impl Unwinding<'_> {
-    /// `None` when `g`, which is running, does not unwind.
+impl Deaf<'_> {
+    /// Until the drop, whatever `g` does.
     #[inline]
-    pub(crate) fn of(g: &G) -> Option<Unwinding<'_>> {
-        std::thread::panicking().then(|| Unwinding(g, g.state.set_deaf(true)))
+    pub(crate) fn begin(g: &G) -> Deaf<'_> {
+        Deaf(g, g.state.set_deaf(true))
+    }
+
+    /// The same for one that unwinds, from before its park until after: it could not follow the
+    /// request. `None` when `g` does not unwind.
+    #[inline]
+    pub(crate) fn while_unwinding(g: &G) -> Option<Deaf<'_>> {
+        std::thread::panicking().then(|| Deaf::begin(g))
     }
 }
 
-impl Drop for Unwinding<'_> {
+impl Drop for Deaf<'_> {
     fn drop(&mut self) {
         self.0.state.set_deaf(self.1);
     }
@@ -75,10 +81,7 @@ fn pass_on_and_sleep(m: &Machine) {
     if m.has_p() {
         hand_off(m.shared(), m.release());
     }
-    match m.sleep() {
-        Given::P(p) => m.hold(p),
-        Given::End => unreachable!("a runtime ends after its goroutines"),
-    }
+    hand_off::sleep_until_given(m);
 }
 
 /// Decides who runs a goroutine that `m` has dequeued; a bound one is given the P of `m`.

@@ -78,8 +78,9 @@ pub(crate) fn anybody_nearby(m: &Machine) -> bool {
     p.has_work() || anything_global(m.shared())
 }
 
+/// Whether anybody waits for any P.
 #[inline]
-fn anything_global(shared: &Shared) -> bool {
+pub(crate) fn anything_global(shared: &Shared) -> bool {
     !shared.inject.is_empty() || shared.claims.len() != 0
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn claim(m: &Machine) {
         Some(p) => hand_off(shared, p),
         None => shared.submitted(),
     }
-    wait_for_claim(m);
+    sleep_until_given(m);
 }
 
 /// A pinned M whose slice is over lets others run, and keeps its thread.
@@ -82,10 +82,11 @@ pub(crate) fn give_way(m: &Machine) {
     let p = m.release();
     shared.claims.push(m.index);
     hand_off(shared, p);
-    wait_for_claim(m);
+    sleep_until_given(m);
 }
 
-fn wait_for_claim(m: &Machine) {
+/// The thread of a pinned M sleeps inside its goroutine until it is given a P.
+pub(crate) fn sleep_until_given(m: &Machine) {
     match m.sleep() {
         Given::P(p) => m.hold(p),
         Given::End => unreachable!("a runtime ends after its goroutines"),
@@ -98,16 +99,6 @@ pub(crate) fn settle(m: &Machine, standing: Standing) {
     match standing {
         Standing::Held | Standing::Blocking => {}
         Standing::Preempted => give_way(m),
-        Standing::Lost => claim(m),
-    }
-}
-
-/// A bound goroutine yields: the same, and it gives way in any case.
-#[cold]
-pub(crate) fn settle_by_giving_way(m: &Machine, standing: Standing) {
-    match standing {
-        Standing::Held | Standing::Preempted => give_way(m),
-        Standing::Blocking => {}
         Standing::Lost => claim(m),
     }
 }

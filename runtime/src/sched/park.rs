@@ -81,13 +81,7 @@ fn end_or_panic(check: Check) {
 
 /// Runs `f` on the goroutine `g`, which runs: the end of its runtime does not end a park in it.
 pub(crate) fn undisturbed<T>(g: &G, f: impl FnOnce() -> T) -> T {
-    struct Back<'a>(&'a G, bool);
-    impl Drop for Back<'_> {
-        fn drop(&mut self) {
-            self.0.state.set_deaf(self.1);
-        }
-    }
-    let _back = Back(g, g.state.set_deaf(true));
+    let _deaf = bound::Deaf::begin(g);
     f()
 }
 
@@ -103,7 +97,10 @@ pub(crate) fn yield_now(g: &G) {
     match standing {
         Standing::Held if !find::anybody_nearby(m) => unpin(m),
         _ if g.bound.get() != 0 => {
-            hand_off::settle_by_giving_way(m, standing);
+            match standing {
+                Standing::Held => hand_off::give_way(m),
+                _ => hand_off::settle(m, standing),
+            }
             unpin(m);
         }
         Standing::Held => leave(g, m, After::Requeue(g.to_ref())),
@@ -147,7 +144,7 @@ fn is_tied(g: &G) -> bool {
 #[inline(never)]
 fn park_by_token_tied(g: &G) {
     let _back = blocking::Interrupted::of(g);
-    let unwinding = bound::Unwinding::of(g);
+    let unwinding = bound::Deaf::while_unwinding(g);
     let m = pin(g);
     note_park(g, m, Wait::Park);
     if unwinding.is_some() || g.bound.get() != 0 {
@@ -172,7 +169,7 @@ pub(crate) fn park_with(g: &G, why: Wait, publish: impl FnOnce() -> bool) {
     end_if_stopped(g);
     let _back = blocking::Interrupted::of(g);
     // Before the park begins: a request to stop may come while `publish` runs.
-    let unwinding = bound::Unwinding::of(g);
+    let unwinding = bound::Deaf::while_unwinding(g);
     g.state.begin_park();
     let abort = Abort(g);
     if !publish() {

@@ -8,13 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use corosensei::stack::{DefaultStack, Stack, StackPointer};
 
-/// Memory that the caller of [`call_on`] vouches for.
-struct Borrowed {
-    base: usize,
-    limit: usize,
+/// A stack that somebody else owns, and vouches for where he names it.
+pub(super) struct Borrowed {
+    pub(super) base: usize,
+    pub(super) limit: usize,
 }
 
-// SAFETY: the caller of `call_on` vouches for a guarded stack of sufficient size.
+// SAFETY: the callers of `call_on` and `prepare` vouch for a guarded stack of sufficient size.
 unsafe impl Stack for Borrowed {
     fn base(&self) -> StackPointer {
         StackPointer::new(self.base).expect("not null")

@@ -15,33 +15,16 @@
 
 use std::mem::ManuallyDrop;
 
-use corosensei::stack::{Stack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::Entry;
+use super::call::Borrowed;
 
 /// What a suspending coroutine wants its hub to do.
 #[derive(Clone, Copy, Debug)]
 struct Request {
     to: *mut Context,
     payload: *mut u8,
-}
-
-/// Memory that the caller of `prepare` owns.
-struct Borrowed {
-    base: usize,
-    limit: usize,
-}
-
-// SAFETY: the caller of `prepare` vouches for a guarded stack of sufficient size.
-unsafe impl Stack for Borrowed {
-    fn base(&self) -> StackPointer {
-        StackPointer::new(self.base).expect("not null")
-    }
-
-    fn limit(&self) -> StackPointer {
-        StackPointer::new(self.limit).expect("not null")
-    }
 }
 
 type Payload = *mut u8;

@@ -107,7 +107,7 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
         }
         let is = |chore: Chore| asked & chore as u32 != 0;
         if is(Chore::Start) || retry.is_some() {
-            retry = worker.start_threads().err();
+            retry = start_threads(shared).err();
             if retry.is_some() {
                 futex::wait(&shared.chores.asked, 0, Some(RETRY_PAUSE));
             }
@@ -120,21 +120,6 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
 }
 
 impl Worker<'_> {
-    fn start_threads(&mut self) -> std::io::Result<()> {
-        while let Some(number) = self.shared.idle.next_thread() {
-            self.shared.machines.make(number);
-            match start_machine(self.shared, number) {
-                Ok(thread) => self.shared.chores.keep(thread),
-                Err(error) => {
-                    // The work stays queued; Ms that are awake will come to it.
-                    self.shared.idle.failed(number);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn do_others(&mut self, is: impl Fn(Chore) -> bool) {
         let shared = self.shared;
         if is(Chore::Upkeep) {
@@ -187,20 +172,23 @@ impl Worker<'_> {
 /// What the system says.
 pub(crate) fn start_first(shared: &Arc<Shared>) -> std::io::Result<()> {
     let _ = shared.idle.spare();
-    let Some(number) = shared.idle.next_thread() else {
-        return Ok(());
-    };
-    shared.machines.make(number);
-    match start_machine(shared, number) {
-        Ok(thread) => {
-            shared.chores.keep(thread);
-            Ok(())
-        }
-        Err(error) => {
-            shared.idle.failed(number);
-            Err(error)
+    start_threads(shared)
+}
+
+/// Starts the threads that the idle list asks for.
+fn start_threads(shared: &Arc<Shared>) -> std::io::Result<()> {
+    while let Some(number) = shared.idle.next_thread() {
+        shared.machines.make(number);
+        match start_machine(shared, number) {
+            Ok(thread) => shared.chores.keep(thread),
+            Err(error) => {
+                // The work stays queued; Ms that are awake will come to it.
+                shared.idle.failed(number);
+                return Err(error);
+            }
         }
     }
+    Ok(())
 }
 
 /// Starts the thread of M number `number`.

@@ -32,10 +32,12 @@ use std::time::{Duration, Instant};
 
 use super::suspend::Suspender;
 use super::watch::{Sight, Verdict, Watch};
+use crate::sched::find;
 use crate::sched::hand_off::hand_off;
 use crate::sched::hold::Seen;
 use crate::sched::idle::Spare;
 use crate::sched::processor::Processor;
+use crate::sched::roster::PROCS_MAX;
 use crate::sched::service::chores::Chore;
 use crate::sched::shared::{Preemption, Shared};
 use crate::sys::{futex, thread};
@@ -194,9 +196,7 @@ impl<'a> Sysmon<'a> {
         let now = Instant::now();
         Sysmon {
             shared,
-            watches: (0..crate::sched::roster::PROCS_MAX)
-                .map(|_| Watch::new(now))
-                .collect(),
+            watches: (0..PROCS_MAX).map(|_| Watch::new(now)).collect(),
             suspender: Suspender::new(),
             pause: PAUSE_MIN,
             quiet: 0,
@@ -211,7 +211,7 @@ impl<'a> Sysmon<'a> {
         self.suspender.collect(shared, now);
         // Nobody else comes to waiting work: no P is idle and nobody searches.
         let unserved = shared.idle.idle_ps() == 0 && shared.idle.searching() == 0;
-        let global = !shared.inject.is_empty() || shared.claims.len() != 0;
+        let global = find::anything_global(shared);
         for p in shared.procs.iter() {
             let seen = p.hold.seen();
             let excess = p.index >= shared.procs.limit();
@@ -248,7 +248,7 @@ impl<'a> Sysmon<'a> {
         let clock = |m| thread::cpu_time(tid(m));
         let verdict = watch.judge(sight, clock, |m| thread::is_running(tid(m)));
         let age = watch.age(sight.now);
-        self.report_long_slice(p.index, sight.seen, age);
+        self.report_long_slice(p, sight.seen, age);
         match verdict {
             Verdict::Nothing => {}
             Verdict::Suspect => round.suspect = true,
@@ -317,13 +317,13 @@ impl<'a> Sysmon<'a> {
         hand_off(self.shared, p.index);
     }
 
-    fn report_long_slice(&self, p: usize, seen: Seen, age: Duration) {
+    fn report_long_slice(&self, p: &Processor, seen: Seen, age: Duration) {
         let Some(hook) = &self.shared.config.long_slice else {
             return;
         };
         if let Seen::Running { m, .. } = seen
             && age >= hook.threshold
-            && hook.note(self.shared.machines.get(m), self.shared.proc(p), age)
+            && hook.note(self.shared.machines.get(m), p, age)
         {
             self.shared.chores.ask(Chore::LongSlices);
         }
