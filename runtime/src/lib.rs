@@ -53,6 +53,9 @@ mod sched;
 mod task;
 
 #[cfg(not(gopark_loom))]
+pub mod net;
+
+#[cfg(not(gopark_loom))]
 mod api;
 
 #[cfg(not(gopark_loom))]

@@ -36,6 +36,7 @@ const CRATES: [(&str, Layers); 3] = [
             &["task"],
             &["queue"],
             &["sched"],
+            &["net"],
             &["api"],
         ],
     ),

@@ -1,0 +1,68 @@
+//! Waiting until a descriptor is ready.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::handle::{Direction, Inner};
+use crate::sched::blocking::Blocking;
+use crate::sched::header::G;
+
+/// A thread that waits looks this often for a close or a deadline that moved.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// Why a wait is over.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// The descriptor may be ready, or the handle is closed, or its deadline has passed: look
+    /// again.
+    Again,
+    /// `until` has come.
+    TimedOut,
+}
+
+/// Waits until `inner` may be ready, is closed or past its deadline, or until `until`.
+pub(crate) fn wait<T: AsFd>(
+    inner: &Inner<T>,
+    direction: Direction,
+    until: Option<Instant>,
+) -> io::Result<Ready> {
+    let _back = G::current().and_then(Blocking::of);
+    loop {
+        if inner.is_closed() || inner.limits(direction).has_passed() {
+            return Ok(Ready::Again);
+        }
+        let now = Instant::now();
+        if until.is_some_and(|until| until <= now) {
+            return Ok(Ready::TimedOut);
+        }
+        let ends = [until, inner.limits(direction).deadline()];
+        let left = ends
+            .into_iter()
+            .flatten()
+            .map(|end| end.saturating_duration_since(now))
+            .fold(SLICE, Duration::min);
+        if is_ready(inner.io(), direction, left)? {
+            return Ok(Ready::Again);
+        }
+    }
+}
+
+/// Whether `io` is ready within `time`; false as well when a signal came first.
+pub(crate) fn is_ready(io: impl AsFd, direction: Direction, time: Duration) -> io::Result<bool> {
+    let events = match direction {
+        Direction::Read => PollFlags::IN,
+        Direction::Write => PollFlags::OUT,
+    };
+    let time = Timespec::try_from(time).expect("a slice fits");
+    // Errors and hang-ups count as ready: the operation will tell.
+    match poll(&mut [PollFd::new(&io, events)], Some(&time)) {
+        Ok(ready) => Ok(ready != 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
