@@ -10,6 +10,8 @@ mod locals;
 mod locking;
 mod monitor;
 mod net_edges;
+mod net_limits;
+mod net_pollable;
 mod net_std;
 mod net_unix;
 mod panics;

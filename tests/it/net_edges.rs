@@ -1,30 +1,29 @@
-//! What is ours: deadlines, closing, conversions, descriptors that are no sockets.
+//! Sockets beyond std: deadlines, closing, conversions.
 
 #![expect(unsafe_code, reason = "shortens the queue of a listener")]
 
-use std::fs::File;
-use std::io::{self, ErrorKind, PipeReader, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gopark::net::{
-    Closed, Pollable, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
+    Closed, Shutdown, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
 };
 use gopark_tests::{nap, run};
 
-const LOCAL: &str = "127.0.0.1:0";
+pub(crate) const LOCAL: &str = "127.0.0.1:0";
 const SHORT: Duration = Duration::from_millis(30);
 const LONG: Duration = Duration::from_secs(30);
 
-fn pair() -> (TcpStream, TcpStream) {
+pub(crate) fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(LOCAL).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (client, listener.accept().unwrap().0)
 }
 
 #[track_caller]
-fn is_closed<T: std::fmt::Debug>(result: io::Result<T>) {
+pub(crate) fn is_closed<T: std::fmt::Debug>(result: io::Result<T>) {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConnected);
     assert!(error.get_ref().unwrap().is::<Closed>());
@@ -32,14 +31,14 @@ fn is_closed<T: std::fmt::Debug>(result: io::Result<T>) {
 }
 
 #[track_caller]
-fn is_late<T: std::fmt::Debug>(result: io::Result<T>) {
+pub(crate) fn is_late<T: std::fmt::Debug>(result: io::Result<T>) {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
     assert_eq!(error.to_string(), "i/o timeout (deadline)");
 }
 
 /// On a thread, and in a goroutine.
-fn twice(test: impl Fn()) {
+pub(crate) fn twice(test: impl Fn()) {
     test();
     run(2, test);
 }
@@ -299,51 +298,43 @@ fn a_full_receiver_makes_senders_wait() {
 }
 
 #[test]
-fn pipes_are_waited_for() {
-    twice(|| {
-        let (reader, writer) = io::pipe().unwrap();
-        let mut reader = Pollable::new(reader).unwrap();
-        let mut writer = Pollable::new(writer).unwrap();
-        writer.writable().unwrap();
-        writer.write_all(b"hello").unwrap();
-        reader.readable().unwrap();
-        assert_eq!((&reader).read(&mut [0; 2]).unwrap(), 2);
-        let rest = reader.read_with(|mut pipe: &PipeReader| pipe.read(&mut [0; 9]));
-        assert_eq!(rest.unwrap(), 3);
-        reader
-            .set_read_deadline(Some(Instant::now() + SHORT))
-            .unwrap();
-        is_late(reader.readable());
-        is_late(reader.read(&mut [0]));
-        writer.set_deadline(Some(Instant::now() + SHORT)).unwrap();
-        is_late(writer.write_all(&vec![0; 1 << 20]));
-        writer.set_deadline(None).unwrap();
-        writer.write_with(|mut pipe| pipe.flush()).unwrap();
-        writer.close();
-        is_closed(writer.write(b"x"));
-        is_closed(writer.writable());
-        drop(writer);
-        reader.set_deadline(None).unwrap();
-        assert!(reader.read_to_end(&mut Vec::new()).unwrap() >= 4096);
-        // In the mode that it had.
-        let mut pipe = reader.into_inner();
-        assert_eq!(pipe.read(&mut [0]).unwrap(), 0);
+fn goroutines_talk_over_sockets() {
+    const CLIENTS: usize = 20;
+    const BYTES: usize = 300_000;
+    run(2, || {
+        let listener = TcpListener::bind("localhost:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = gopark::spawn(move || {
+            let echoes: Vec<_> = listener
+                .incoming()
+                .take(CLIENTS)
+                .map(|stream| {
+                    let stream = stream.unwrap();
+                    gopark::spawn(move || io::copy(&mut &stream, &mut &stream).unwrap())
+                })
+                .collect();
+            let bytes = echoes.into_iter().map(|echo| echo.join().unwrap());
+            bytes.sum::<u64>()
+        });
+        let clients = (0..CLIENTS).map(|n| {
+            gopark::spawn(move || {
+                let stream = TcpStream::connect(addr).unwrap();
+                let writer = stream.try_clone().unwrap();
+                let sent = vec![n as u8; BYTES];
+                let writes = gopark::spawn(move || {
+                    (&writer).write_all(&sent).unwrap();
+                    writer.shutdown(Shutdown::Write).unwrap();
+                });
+                let mut back = Vec::new();
+                (&stream).read_to_end(&mut back).unwrap();
+                writes.join().unwrap();
+                assert!(back.len() == BYTES && back.iter().all(|&byte| byte == n as u8));
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        clients
+            .into_iter()
+            .for_each(|client| client.join().unwrap());
+        assert_eq!(server.join().unwrap(), (CLIENTS * BYTES) as u64);
     });
-}
-
-#[test]
-fn what_cannot_be_waited_for_is_refused() {
-    for path in [std::env::current_exe().unwrap(), std::env::temp_dir()] {
-        let file = File::open(path).unwrap();
-        let number = file.as_raw_fd();
-        let error = Pollable::new(file).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().contains(&format!("descriptor {number} ")));
-    }
-    // A socket made of one fails when it is used.
-    let file = File::open(std::env::current_exe().unwrap()).unwrap();
-    let no_socket = TcpStream::from(OwnedFd::from(file));
-    let error = (&no_socket).read(&mut [0]).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));
-    assert!(no_socket.as_fd().as_raw_fd() >= 0);
 }
