@@ -1,21 +1,20 @@
 //! A descriptor that is registered for as long as it lives.
 //!
-//! Registering is where this crate needs `unsafe`: `polling` demands that a descriptor leaves the
-//! queue before it is closed. A source owns what it registers and leaves the queue in its own
-//! destructor, which runs before that of the descriptor, so its users need not think of it.
-#![expect(
-    unsafe_code,
-    reason = "registers descriptors, which `polling` marks unsafe"
-)]
+//! A source owns what it registers and leaves the queue in its own destructor, which runs before
+//! that of the descriptor: a descriptor is never closed while it is registered, which would leave
+//! its events behind if it has a duplicate.
+//!
+//! # Order of the ends
+//!
+//! A slot that outlives its source has no events. A source that outlives its slot has stale ones,
+//! which do nothing. Both orders are right.
 
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-use polling::{Event, PollMode};
-
+use crate::event::Key;
 use crate::poller::Poller;
-use crate::registry::Key;
 
 /// What the system says to a descriptor that is always ready: `EPERM`.
 const NOT_POLLABLE: i32 = 1;
@@ -31,46 +30,35 @@ pub struct Source<T: AsFd> {
 }
 
 impl Poller {
-    /// Registers a descriptor, once, for both directions, edge-triggered.
+    /// Registers a descriptor, once, for both directions, edge-triggered: `key` is reported by its
+    /// events. One system call.
+    ///
+    /// A socket that is neither connected nor connecting counts as hung up: connect first.
     ///
     /// # Errors
     ///
     /// `Unsupported`, naming the descriptor, for what cannot be polled: regular files and
     /// directories. `AlreadyExists` if it is registered already (a duplicate is another
-    /// descriptor). `OutOfMemory` when no key is left. Otherwise what the system says, such as
-    /// `EBADF` for a descriptor that is not open.
-    pub fn register<T: AsFd>(&self, io: T) -> io::Result<Source<T>> {
-        let fd = io.as_fd().as_raw_fd();
-        let key = self
-            .new_key()
-            .map_err(|full| io::Error::new(io::ErrorKind::OutOfMemory, full))?;
-        // SAFETY: "must be deleted before it is dropped": the source made below owns `io` and
-        // deletes it first in `drop` and `into_inner`. A source that is forgotten never drops `io`.
-        // A `T` whose `as_fd` answers differently later makes the deletion miss; on Linux, the only
-        // supported system, the queue is an epoll, which follows open files and not descriptors, so
-        // a stale entry costs stale events (their key is not live) and nothing else.
-        let added = unsafe {
-            self.queue()
-                .add_with_mode(fd, Event::all(key.to_poll()), PollMode::Edge)
-        };
-        if let Err(why) = added {
-            self.retire(key);
-            return Err(match why.raw_os_error() {
-                Some(NOT_POLLABLE) => io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    format!(
-                        "file descriptor {fd} cannot be polled: \
-                         regular files and directories are always ready"
-                    ),
+    /// descriptor). Otherwise what the system says, such as `EBADF` for a descriptor that is not
+    /// open.
+    pub fn register<T: AsFd>(&self, io: T, key: Key) -> io::Result<Source<T>> {
+        let fd = io.as_fd();
+        match self.queue().add(fd, key) {
+            Ok(()) => Ok(Source {
+                poller: self.clone(),
+                key,
+                io: Some(io),
+            }),
+            Err(why) if why.raw_os_error() == Some(NOT_POLLABLE) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!(
+                    "file descriptor {} cannot be polled: \
+                     regular files and directories are always ready",
+                    fd.as_raw_fd()
                 ),
-                _ => why,
-            });
+            )),
+            Err(why) => Err(why),
         }
-        Ok(Source {
-            poller: self.clone(),
-            key,
-            io: Some(io),
-        })
     }
 }
 
@@ -97,19 +85,17 @@ impl<T: AsFd> Source<T> {
     #[expect(clippy::missing_panics_doc, reason = "it consumes the source")]
     pub fn into_inner(mut self) -> io::Result<T> {
         let io = self.io.take().expect("held until the end");
-        // The key is retired by the destructor; an event until then is of a source that existed.
-        self.poller.queue().delete(&io)?;
+        self.poller.queue().delete(io.as_fd())?;
         Ok(io)
     }
 }
 
 impl<T: AsFd> Drop for Source<T> {
     fn drop(&mut self) {
-        self.poller.retire(self.key);
         if let Some(io) = &self.io {
-            // Nobody is left to be told: the key is stale, and closing deregisters too, unless the
-            // descriptor has a duplicate.
-            let _ = self.poller.queue().delete(io);
+            // Nobody is left to be told: closing deregisters too, unless the descriptor has a
+            // duplicate.
+            let _ = self.poller.queue().delete(io.as_fd());
         }
     }
 }

@@ -25,7 +25,19 @@ const CRATES: [(&str, Layers); 3] = [
             &["stats"],
         ],
     ),
-    ("poller/src/", &[&["registry"], &["poller"], &["source"]]),
+    (
+        "poller/src/",
+        &[
+            &["shim"],
+            &["waiters"],
+            &["direction"],
+            &["event"],
+            &["slots"],
+            &["queue"],
+            &["poller"],
+            &["source"],
+        ],
+    ),
     (
         "runtime/src/",
         &[

@@ -8,21 +8,27 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::poller::Poller;
-use crate::registry::Key;
+use crate::direction::{Arm, Look};
+use crate::event::Key;
+use crate::poller::{Events, Poller};
+use crate::slots::{Direction, Slots};
 
 const SOON: Duration = Duration::from_millis(20);
+
+fn key(slot: u32) -> Key {
+    Key::new(slot, 0)
+}
 
 /// The keys of the events that are reported until none comes for a while.
 fn drain(poller: &Poller) -> Vec<Key> {
     let mut keys = Vec::new();
-    let mut events = Vec::new();
+    let mut events = Events::new();
     loop {
         poller.wait(&mut events, Some(SOON)).unwrap();
         if events.is_empty() {
             return keys;
         }
-        keys.extend(events.iter().map(|(key, _)| *key));
+        keys.extend(events.iter().map(|(key, _)| key));
     }
 }
 
@@ -30,25 +36,34 @@ fn drain(poller: &Poller) -> Vec<Key> {
 /// got the same slot and the same descriptor.
 #[test]
 fn a_stale_event_after_close_and_reuse_of_the_descriptor_reaches_nobody() {
+    static SLOTS: Slots<u32> = Slots::new();
     let poller = Poller::new().unwrap();
     let (old, mut old_peer) = UnixStream::pair().unwrap();
     let fd = old.as_raw_fd();
-    let old = poller.register(old).unwrap();
-    let old_key = old.key();
+    let slot = SLOTS.open().unwrap();
+    let old_key = slot.key();
+    let old = poller.register(old, old_key).unwrap();
     old_peer.write_all(b"x").unwrap();
-    let mut events = Vec::new();
+    let mut events = Events::new();
     poller.wait(&mut events, None).unwrap();
-    assert_eq!(events[0].0, old_key);
+    assert_eq!(events.iter().next().unwrap().0, old_key);
 
-    drop(old);
+    drop((old, slot));
     // Other tests open descriptors at the same time: ask for the one that was closed.
     let (new, _new_peer) = with_descriptor(fd);
-    let new = poller.register(new).unwrap();
-
-    assert!(!poller.is_registered(old_key), "the kept event is stale");
-    assert!(poller.is_registered(new.key()));
+    let slot = SLOTS.open().unwrap();
+    let new = poller.register(new, slot.key()).unwrap();
     assert_ne!(new.key(), old_key);
+    assert_eq!(new.key().slot(), old_key.slot());
+    let Look::Open(seen) = slot.look(Direction::Read) else {
+        panic!("closed");
+    };
+    assert_eq!(slot.arm(Direction::Read, seen, 1), Arm::Waiting);
+    for (key, readiness) in events.iter() {
+        SLOTS.deliver(key, readiness, &mut |_| panic!("the kept event is stale"));
+    }
     assert!(drain(&poller).iter().all(|&key| key == new.key()));
+    assert_eq!(slot.retract(Direction::Read, |_| true), Some(1));
 }
 
 /// A pair whose first end has descriptor `fd`, or another if a parallel test was faster each time.
@@ -81,10 +96,11 @@ impl AsFd for Fickle {
     }
 }
 
-/// Goal: the system itself reports a stale key. Method: the deregistration misses, and a duplicate
+/// Goal: the kernel itself reports a stale key. Method: the deregistration misses, and a duplicate
 /// keeps the open file in the queue.
 #[test]
-fn an_event_that_the_system_still_reports_for_a_gone_source_is_dropped() {
+fn an_event_that_the_kernel_still_reports_for_a_gone_source_reaches_nobody() {
+    static SLOTS: Slots<u32> = Slots::new();
     let poller = Poller::new().unwrap();
     let (first, mut peer) = UnixStream::pair().unwrap();
     let (second, _) = UnixStream::pair().unwrap();
@@ -94,71 +110,69 @@ fn an_event_that_the_system_still_reports_for_a_gone_source_is_dropped() {
         second,
         changed: AtomicBool::new(false),
     };
-    let gone = poller.register(fickle).unwrap();
-    let key = gone.key();
-    assert_eq!(drain(&poller), [key]);
+    let slot = SLOTS.open().unwrap();
+    let gone = poller.register(fickle, slot.key()).unwrap();
+    let stale = slot.key();
+    assert_eq!(drain(&poller), [stale]);
     // Relaxed: one thread.
     gone.get_ref().changed.store(true, Ordering::Relaxed);
-    drop(gone);
+    drop((gone, slot));
 
+    let slot = SLOTS.open().unwrap();
+    let before = slot.look(Direction::Read);
     peer.write_all(b"x").unwrap();
-    let mut raw = polling::Events::new();
-    poller.queue().wait(&mut raw, Some(SOON)).unwrap();
-    assert_eq!(raw.len(), 1, "the system reports it");
-    assert_eq!(raw.iter().next().unwrap().key, key.to_poll());
-
-    peer.write_all(b"y").unwrap();
-    assert_eq!(drain(&poller), [], "and the poller does not");
+    let mut events = Events::new();
+    poller.wait(&mut events, None).unwrap();
+    let reported: Vec<_> = events.iter().collect();
+    assert_eq!(reported[0].0, stale, "the kernel reports it");
+    SLOTS.deliver(stale, reported[0].1, &mut |_| panic!("nobody waits"));
+    assert_eq!(slot.look(Direction::Read), before, "and nobody is told");
     drop(duplicate);
 }
 
 #[test]
-fn a_closed_descriptor_is_refused_and_costs_no_key() {
+fn a_closed_descriptor_is_refused() {
     let poller = Poller::new().unwrap();
     // SAFETY: "must be open": it is not, which is the point; the number is above every limit on
     // open files, so nothing else has it, and the system refuses it.
     let closed = unsafe { BorrowedFd::borrow_raw(RawFd::MAX) };
-    let refused = poller.register(closed).unwrap_err();
+    let refused = poller.register(closed, key(1)).unwrap_err();
     const EBADF: i32 = 9;
     assert_eq!(refused.raw_os_error(), Some(EBADF));
-
-    let (stream, _peer) = UnixStream::pair().unwrap();
-    let first = poller.new_key().unwrap();
-    poller.retire(first);
-    assert!(poller.register(stream).is_ok());
 }
 
 #[test]
 fn a_regular_file_is_refused_by_name() {
     let poller = Poller::new().unwrap();
-    let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
-    let fd = file.as_raw_fd();
-    let refused = poller.register(file).unwrap_err();
-    assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
-    let text = refused.to_string();
-    assert!(text.contains(&format!("descriptor {fd} ")), "{text}");
-    assert!(text.contains("cannot be polled"), "{text}");
+    for path in ["Cargo.toml", "src"] {
+        let file = File::open(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let fd = file.as_raw_fd();
+        let refused = poller.register(file, key(1)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
+        let text = refused.to_string();
+        assert!(text.contains(&format!("descriptor {fd} ")), "{text}");
+        assert!(text.contains("cannot be polled"), "{text}");
+    }
 }
 
 #[test]
 fn a_descriptor_is_registered_once() {
     let poller = Poller::new().unwrap();
     let (stream, _peer) = UnixStream::pair().unwrap();
-    let source = poller.register(&stream).unwrap();
-    let refused = poller.register(&stream).unwrap_err();
+    let source = poller.register(&stream, key(1)).unwrap();
+    let refused = poller.register(&stream, key(2)).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
     drop(source);
-    assert!(poller.register(&stream).is_ok(), "dropping deregisters");
+    let again = poller.register(&stream, key(2));
+    assert!(again.is_ok(), "dropping deregisters");
 }
 
 #[test]
 fn into_inner_deregisters_and_gives_the_stream_back_open() {
     let poller = Poller::new().unwrap();
     let (stream, mut peer) = UnixStream::pair().unwrap();
-    let source = poller.register(stream).unwrap();
-    let key = source.key();
+    let source = poller.register(stream, key(1)).unwrap();
     let mut stream = source.into_inner().unwrap();
-    assert!(!poller.is_registered(key));
     peer.write_all(b"x").unwrap();
     stream.write_all(b"x").unwrap();
     assert_eq!(drain(&poller), []);
@@ -168,7 +182,7 @@ fn into_inner_deregisters_and_gives_the_stream_back_open() {
 fn a_source_may_outlive_the_last_handle_of_its_poller() {
     let poller = Poller::new().unwrap();
     let (stream, _peer) = UnixStream::pair().unwrap();
-    let source = poller.register(stream).unwrap();
+    let source = poller.register(stream, key(1)).unwrap();
     drop(poller);
     assert!(source.into_inner().is_ok());
 }
