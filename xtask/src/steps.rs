@@ -110,7 +110,7 @@ fn release() -> Result<(), String> {
 
 fn loom() -> Result<(), String> {
     // A filter that matches nothing passes too: each package must have models.
-    for package in ["gopark-stack", "gopark"] {
+    for package in ["gopark-stack", "gopark-poller", "gopark"] {
         let mut list = cargo(&format!("test --release -p {package} --lib loom -- --list"));
         with_cfg(&mut list, "gopark_loom", "target/loom");
         let listed = list
@@ -121,7 +121,7 @@ fn loom() -> Result<(), String> {
             return Err(format!("{package} has no models"));
         }
     }
-    let mut command = cargo("test --release -p gopark-stack -p gopark --lib loom");
+    let mut command = cargo("test --release -p gopark-stack -p gopark-poller -p gopark --lib loom");
     with_cfg(&mut command, "gopark_loom", "target/loom");
     if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
         command.env("LOOM_MAX_PREEMPTIONS", "3");
