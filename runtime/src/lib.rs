@@ -51,6 +51,11 @@ mod sched;
     expect(dead_code, reason = "the models use parts of the state words")
 )]
 mod task;
+#[cfg(not(gopark_loom))]
+mod timer;
+
+#[cfg(not(gopark_loom))]
+pub mod time;
 
 #[cfg(not(gopark_loom))]
 pub mod net;
@@ -71,6 +76,7 @@ pub use crate::{
         remaining_stack,
     },
     sched::park::Cancelled,
+    time::park_timeout,
 };
 
 /// The runtime and its settings.

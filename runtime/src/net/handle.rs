@@ -1,8 +1,9 @@
-//! A descriptor in non-blocking mode, and operations on it that wait.
+//! A descriptor in non-blocking mode, and what its users chose.
 //!
 //! All types of this module are one `Handle` each. The kernel never makes a thread wait: the
-//! descriptor is non-blocking, and what cannot be done at once waits here, for readiness, until its
-//! timeout, its deadline, or the end of the handle. Whether the *user* wants to wait is a flag.
+//! descriptor is non-blocking, and what cannot be done at once waits (`op.rs`), for readiness,
+//! until its timeout, its deadline, or the end of the handle. Whether the *user* wants to wait is a
+//! flag.
 //!
 //! Clones share everything, as duplicated descriptors share it in std (options and the blocking
 //! mode belong to the open file description).
@@ -14,36 +15,21 @@
 //! must not pass for one that the peer made. The descriptor stays open until the last handle is
 //! dropped, so it is never used under a number that has become somebody else's.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+pub(crate) use gopark_poller::Direction;
 use rustix::fs::OFlags;
 use rustix::net::Shutdown;
 use socket2::SockRef;
 
 use super::deadline::Limits;
 use super::error;
-use super::wait::{Ready, wait};
-
-/// Which half of a descriptor an operation uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Read,
-    Write,
-}
-
-/// What limits one operation, beside the deadline.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Limit {
-    /// The timeout of the direction, from the first wait on.
-    Timeout,
-    /// A point in time, or nothing.
-    Until(Option<Instant>),
-}
+use super::watch::Watch;
 
 /// A shared [`Inner`].
 #[derive(Debug)]
@@ -67,6 +53,8 @@ impl<T> Deref for Handle<T> {
 /// A non-blocking descriptor and what its users chose.
 #[derive(Debug)]
 pub(crate) struct Inner<T> {
+    /// Dropped before `io`, see `watch.rs`.
+    watch: Watch,
     io: T,
     /// The user does not want to wait.
     nonblocking: AtomicBool,
@@ -119,17 +107,22 @@ impl<T: AsFd> Handle<T> {
 impl<T: AsFd> Inner<T> {
     pub(crate) fn of_nonblocking(io: T) -> Inner<T> {
         Inner {
+            watch: Watch::default(),
             io,
             nonblocking: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            reads: Limits::default(),
-            writes: Limits::default(),
+            reads: Limits::new(),
+            writes: Limits::new(),
         }
     }
 
     /// The descriptor, also after the close: to be lent, and to be shown.
     pub(crate) fn io(&self) -> &T {
         &self.io
+    }
+
+    pub(super) fn io_mut(&mut self) -> &mut T {
+        &mut self.io
     }
 
     pub(crate) fn into_io(self) -> T {
@@ -149,6 +142,10 @@ impl<T: AsFd> Inner<T> {
     pub(crate) fn is_closed(&self) -> bool {
         // Acquire: pairs with the Release in `close`.
         self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     pub(crate) fn limits(&self, direction: Direction) -> &Limits {
@@ -190,6 +187,7 @@ impl<T: AsFd> Inner<T> {
         self.live()?;
         for &direction in directions {
             self.limits(direction).set_deadline(deadline);
+            self.watch.disturb(direction);
         }
         Ok(())
     }
@@ -206,110 +204,8 @@ impl<T: AsFd> Inner<T> {
         if !self.closed.swap(true, Ordering::Release) {
             // Not connected, or no socket at all: nothing to end.
             let _ = rustix::net::shutdown(&self.io, Shutdown::Both);
-        }
-    }
-
-    /// Does `f` until it need not wait any more.
-    #[inline]
-    pub(crate) fn op<R>(
-        &self,
-        direction: Direction,
-        f: impl FnMut(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
-        self.op_within(direction, Limit::Timeout, f)
-    }
-
-    /// The same with a limit of its own.
-    pub(crate) fn op_within<R>(
-        &self,
-        direction: Direction,
-        mut limit: Limit,
-        mut f: impl FnMut(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
-        loop {
-            self.admit(direction)?;
-            let result = f(&self.io);
-            if let Some(result) = self.settle(direction, &mut limit, result) {
-                return result;
-            }
-        }
-    }
-
-    /// The same for one who has the descriptor to himself.
-    pub(crate) fn op_mut<R>(
-        &mut self,
-        direction: Direction,
-        mut f: impl FnMut(&mut T) -> io::Result<R>,
-    ) -> io::Result<R> {
-        let mut limit = Limit::Timeout;
-        loop {
-            self.admit(direction)?;
-            let result = f(&mut self.io);
-            if let Some(result) = self.settle(direction, &mut limit, result) {
-                return result;
-            }
-        }
-    }
-
-    /// Does `f` without waiting, whatever the user chose.
-    pub(crate) fn attempt<R>(
-        &self,
-        direction: Direction,
-        mut f: impl FnMut(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
-        loop {
-            self.admit(direction)?;
-            match f(&self.io) {
-                _ if self.is_closed() => return Err(error::closed()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
-    }
-
-    #[inline]
-    fn admit(&self, direction: Direction) -> io::Result<()> {
-        self.live()?;
-        if self.limits(direction).has_passed() {
-            return Err(error::deadline_passed());
-        }
-        Ok(())
-    }
-
-    /// What an attempt came to; `None` if there is to be another one.
-    #[inline]
-    fn settle<R>(
-        &self,
-        direction: Direction,
-        limit: &mut Limit,
-        result: io::Result<R>,
-    ) -> Option<io::Result<R>> {
-        match result {
-            _ if self.is_closed() => Some(Err(error::closed())),
-            Err(error) if error.kind() == ErrorKind::Interrupted => None,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if self.is_nonblocking() {
-                    return Some(Err(error));
-                }
-                self.wait_within(direction, limit).err().map(Err)
-            }
-            result => Some(result),
-        }
-    }
-
-    #[inline(never)]
-    fn wait_within(&self, direction: Direction, limit: &mut Limit) -> io::Result<()> {
-        let until = match *limit {
-            Limit::Until(until) => until,
-            Limit::Timeout => {
-                let timeout = self.limits(direction).timeout();
-                timeout.and_then(|timeout| Instant::now().checked_add(timeout))
-            }
-        };
-        *limit = Limit::Until(until);
-        match wait(self, direction, until)? {
-            Ready::Again => Ok(()),
-            Ready::TimedOut => Err(error::timed_out()),
+            self.watch.disturb(Direction::Read);
+            self.watch.disturb(Direction::Write);
         }
     }
 

@@ -57,6 +57,7 @@ mod deadline;
 mod handle;
 
 mod wait;
+mod watch;
 
 mod methods;
 mod stream;
@@ -68,6 +69,7 @@ mod udp;
 
 pub mod unix;
 
+mod op;
 mod pollable;
 mod raw_fd;
 

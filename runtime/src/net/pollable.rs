@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::fs::{FileType, OFlags};
@@ -103,6 +104,33 @@ impl<T: AsFd> Pollable<T> {
     /// Those of `f`; as for [`writable`](Pollable::writable).
     pub fn write_with<R>(&self, f: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.0.op(Direction::Write, f)
+    }
+
+    /// [`read_with`](Pollable::read_with) for a task: its waker is called when it shall try again.
+    /// The deadline is looked at, but calls nobody when it comes.
+    ///
+    /// # Errors
+    /// As for `read_with`; `Unsupported` when the first wait of all for this descriptor is not in a
+    /// goroutine.
+    pub fn poll_read_with<R>(
+        &self,
+        context: &mut Context<'_>,
+        f: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.0.poll_op(Direction::Read, context.waker(), f)
+    }
+
+    /// [`write_with`](Pollable::write_with) for a task, as
+    /// [`poll_read_with`](Pollable::poll_read_with).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn poll_write_with<R>(
+        &self,
+        context: &mut Context<'_>,
+        f: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.0.poll_op(Direction::Write, context.waker(), f)
     }
 
     deadlines!();

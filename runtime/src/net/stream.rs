@@ -16,22 +16,24 @@ pub(crate) const CALL_BYTES_MAX: usize = 1 << 30;
 const SLICES_MAX: usize = libc::UIO_MAXIOV as usize;
 
 pub(crate) fn read<T: AsFd>(handle: &Handle<T>, buf: &mut [u8]) -> io::Result<usize> {
-    receive(handle, buf, RecvFlags::empty())
-}
-
-pub(crate) fn peek<T: AsFd>(handle: &Handle<T>, buf: &mut [u8]) -> io::Result<usize> {
-    receive(handle, buf, RecvFlags::PEEK)
-}
-
-fn receive<T: AsFd>(handle: &Handle<T>, buf: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
     if buf.is_empty() {
         // Waits for nothing.
         return handle.live().map(|_| 0);
     }
     let len = buf.len().min(CALL_BYTES_MAX);
+    handle.op_stream(Direction::Read, len, |io| {
+        Ok(rustix::net::recv(io, &mut buf[..len], RecvFlags::empty())?.0)
+    })
+}
+
+pub(crate) fn peek<T: AsFd>(handle: &Handle<T>, buf: &mut [u8]) -> io::Result<usize> {
+    if buf.is_empty() {
+        return handle.live().map(|_| 0);
+    }
+    let len = buf.len().min(CALL_BYTES_MAX);
+    // What was peeked at is still there: a short look tells nothing of the next.
     handle.op(Direction::Read, |io| {
-        let (bytes, _) = rustix::net::recv(io, &mut buf[..len], flags)?;
-        Ok(bytes)
+        Ok(rustix::net::recv(io, &mut buf[..len], RecvFlags::PEEK)?.0)
     })
 }
 
@@ -50,7 +52,7 @@ pub(crate) fn read_vectored<T: AsFd>(
 
 pub(crate) fn write<T: AsFd>(handle: &Handle<T>, buf: &[u8]) -> io::Result<usize> {
     let buf = &buf[..buf.len().min(CALL_BYTES_MAX)];
-    handle.op(Direction::Write, |io| {
+    handle.op_stream(Direction::Write, buf.len(), |io| {
         Ok(rustix::net::send(io, buf, SendFlags::NOSIGNAL)?)
     })
 }

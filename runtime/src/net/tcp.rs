@@ -9,8 +9,9 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::addrs::resolve;
 use super::error;
-use super::handle::{Direction, Handle, Limit};
+use super::handle::{Direction, Handle};
 use super::methods::{delegate, socket, stream_io, timeouts};
+use super::op::Limit;
 use super::stream;
 
 /// A TCP connection: `std::net::TcpStream`, blocking only the goroutine.

@@ -1,14 +1,14 @@
-//! Waiting until a descriptor is ready.
+//! Waiting until a descriptor is ready: a goroutine by the poller, a plain thread by poll(2).
 
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use gopark_poller::{Direction, Seen};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::handle::{Direction, Inner};
-use crate::sched::blocking::Blocking;
+use super::handle::Inner;
 use crate::sched::header::G;
 
 /// A thread that waits looks this often for a close or a deadline that moved.
@@ -25,13 +25,28 @@ pub(crate) enum Ready {
     TimedOut,
 }
 
-/// Waits until `inner` may be ready, is closed or past its deadline, or until `until`.
+/// Waits until something may have happened to `inner` since `seen`, or until `until`.
 pub(crate) fn wait<T: AsFd>(
+    inner: &Inner<T>,
+    direction: Direction,
+    seen: Option<Seen>,
+    until: Option<Instant>,
+) -> io::Result<Ready> {
+    match G::current() {
+        Some(g) => {
+            let deadline = inner.limits(direction).deadline_word();
+            let watch = inner.watch();
+            watch.wait(g, inner.io(), direction, seen, until, deadline)
+        }
+        None => wait_on_thread(inner, direction, until),
+    }
+}
+
+fn wait_on_thread<T: AsFd>(
     inner: &Inner<T>,
     direction: Direction,
     until: Option<Instant>,
 ) -> io::Result<Ready> {
-    let _back = G::current().and_then(Blocking::of);
     loop {
         if inner.is_closed() || inner.limits(direction).has_passed() {
             return Ok(Ready::Again);
@@ -51,7 +66,6 @@ pub(crate) fn wait<T: AsFd>(
         }
     }
 }
-
 /// Whether `io` is ready within `time`; false as well when a signal came first.
 pub(crate) fn is_ready(io: impl AsFd, direction: Direction, time: Duration) -> io::Result<bool> {
     let events = match direction {

@@ -76,6 +76,7 @@ where
         blocking: Cell::new(false),
         locals: Cell::new(None),
         name: Cell::new(birth.name),
+        limits: Cell::new(None),
     };
     // SAFETY: the header of a stack that we own.
     let g = unsafe { G::init(header, birth.id, birth.shared, birth.spawned_at, body) };

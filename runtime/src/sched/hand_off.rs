@@ -29,7 +29,7 @@ pub(crate) fn hand_off(shared: &Shared, p: usize) {
         empty(shared, processor);
         shared.idle.release(p);
     }
-    if find::anything_anywhere(shared) {
+    if find::anything_anywhere(shared) || shared.is_unattended() {
         shared.submitted();
     }
 }
@@ -44,11 +44,13 @@ pub(crate) fn give_to_claim(shared: &Shared, claim: usize, p: usize) -> bool {
     fresh
 }
 
-/// Moves the queue of a P above the limit, which the caller owns, to the global queue.
+/// Moves the queue of a P above the limit, which the caller owns, to the global queue, and its
+/// timers to P0, which is never above the limit.
 pub(crate) fn empty(shared: &Shared, p: &Processor) {
     while let Some(g) = p.take_next().or_else(|| p.pop()) {
         shared.inject.push(g);
     }
+    p.timers.move_to(&shared.proc(0).timers);
     // SAFETY: the caller owns the P; one short use.
     unsafe { p.local() }.stacks.flush();
 }

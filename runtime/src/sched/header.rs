@@ -8,15 +8,17 @@
 use std::cell::{Cell, UnsafeCell};
 use std::panic::Location;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use gopark_stack::switch::{Context, stack_pointer};
 
 use crate::sched::locals::Locals;
 use crate::sched::machine::Machine;
 use crate::sched::shared::Shared;
+use crate::sched::timers::Timer;
 use crate::task::state::State;
+use crate::task::wait_word::WaitWord;
 
 /// Runs the closure of a goroutine and stores its result.
 pub(crate) type Run = unsafe fn(g: &G);
@@ -25,6 +27,8 @@ pub(crate) type Run = unsafe fn(g: &G);
 #[repr(C, align(64))]
 pub(crate) struct G {
     pub(crate) state: State,
+    /// Who ends its wait. Survives the goroutine: tickets only grow.
+    pub(crate) wait_word: WaitWord,
     /// The runtime that it belongs to: valid while `state` has the id that one came with.
     shared: AtomicPtr<Shared>,
     pub(crate) told: Told,
@@ -52,11 +56,22 @@ pub(crate) enum Wait {
     Park,
     Raw,
     Join,
+    Sleep,
+    Read,
+    Write,
 }
 
 impl Wait {
     /// As reports say it.
-    pub(crate) const TEXTS: [&str; 4] = ["runnable", "park", "raw park", "join"];
+    pub(crate) const TEXTS: [&str; 7] = [
+        "runnable",
+        "park",
+        "raw park",
+        "join",
+        "sleep",
+        "IO wait, read",
+        "IO wait, write",
+    ];
 }
 
 impl Told {
@@ -110,6 +125,9 @@ pub(crate) struct Body {
     pub(crate) blocking: Cell<bool>,
     pub(crate) locals: Cell<Option<Box<Locals>>>,
     pub(crate) name: Cell<Option<Arc<str>>>,
+    /// Time limits of what it does, the outermost first.
+    #[expect(clippy::box_collection, reason = "the header is small")]
+    pub(crate) limits: Cell<Option<Box<Vec<Arc<Timer>>>>>,
 }
 
 impl std::fmt::Debug for G {
@@ -227,6 +245,15 @@ impl G {
     pub(crate) fn shared_ptr(&self) -> *const Shared {
         // Relaxed: checked by way of the state word.
         self.shared.load(Ordering::Relaxed)
+    }
+
+    /// The runtime of this goroutine, which is the caller.
+    pub(crate) fn runtime(&self) -> Weak<Shared> {
+        let shared = self.shared_ptr();
+        // SAFETY: a running goroutine's runtime lives; it is in an Arc.
+        unsafe { Arc::increment_strong_count(shared) };
+        // SAFETY: the count above is ours.
+        Arc::downgrade(&unsafe { Arc::from_raw(shared) })
     }
 
     /// The machine that runs this goroutine, which is the caller.

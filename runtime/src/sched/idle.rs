@@ -210,13 +210,17 @@ impl Idle {
     }
 
     /// I1 to I3: M `m` gives up its P, if it has one, as in [`Idle::release`]. The caller looks at
-    /// all queues now.
-    pub(crate) fn announce(&self, m: usize, p: Option<usize>, searching: bool) {
+    /// all queues now. One that polls is the last to be woken.
+    pub(crate) fn announce(&self, m: usize, p: Option<usize>, searching: bool, polls: bool) {
         let mut lists = self.lists.lock().unwrap();
         if let Some(p) = p {
             lists.lay_down(p);
         }
-        lists.ms.push(m);
+        if polls {
+            lists.ms.insert(0, m);
+        } else {
+            lists.ms.push(m);
+        }
         self.set_idle_ps(&lists);
         drop(lists);
         if searching {

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use gopark_stack::switch::Context;
 
+use super::beat::Beat;
 use super::grant::{Given, Grant};
 use super::hold::{Look, Pin, Token};
 use super::processor::{Local, Processor};
@@ -92,6 +93,8 @@ pub(crate) struct Machine {
     pub(crate) searching: Cell<bool>,
     /// The goroutine that ended here had locked the thread: it ends too.
     pub(crate) ends: Cell<bool>,
+    /// Switches until this M sees to timers and the network, and the pace of that.
+    pub(crate) beat: Beat,
     /// Migrate mode: how often in a row a goroutine was left to others.
     pub(crate) passes: Cell<u32>,
 }
@@ -132,6 +135,7 @@ impl Machine {
             picked: Cell::new(None),
             searching: Cell::new(false),
             ends: Cell::new(false),
+            beat: Beat::new(),
             passes: Cell::new(0),
         }
     }
@@ -145,6 +149,8 @@ impl Machine {
         self.is_deaf.store(deaf, Ordering::Relaxed);
         self.blocks_signal.store(deaf, Ordering::Relaxed);
         self.is_detached.store(false, Ordering::Relaxed);
+        // The waits of an idle M end when they should, not 50 µs later.
+        thread::sleep_precisely();
     }
 
     /// The calling thread is no longer this M.
@@ -171,6 +177,13 @@ impl Machine {
         self.shared().monitor.busy();
     }
 
+    /// An M on the idle list, or about to be, has taken P number `p` itself, and searches.
+    pub(crate) fn take_back(&self, p: usize) {
+        self.grant.unwait();
+        self.hold(p);
+        self.searching.set(true);
+    }
+
     /// Lays down the P and returns its number.
     pub(crate) fn release(&self) -> usize {
         let p = self.p();
@@ -192,6 +205,12 @@ impl Machine {
         debug_assert!(!p.is_null(), "M{} has no P", self.index);
         // SAFETY: a P of `shared`, which this M keeps alive.
         unsafe { &*p }
+    }
+
+    /// One more switch: whether it is time for the loop of this M to see to other things.
+    #[inline]
+    pub(crate) fn beats(&self) -> bool {
+        self.beat.is_due()
     }
 
     #[inline]

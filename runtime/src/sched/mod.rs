@@ -1,6 +1,8 @@
 //! The scheduler: G, M and P. Start with [`README.md`](README.md) beside this file.
 
 #[cfg(not(gopark_loom))]
+pub(crate) mod beat;
+#[cfg(not(gopark_loom))]
 pub(crate) mod blocking;
 #[cfg(not(gopark_loom))]
 pub(crate) mod bound;
@@ -17,6 +19,8 @@ pub(crate) mod header;
 pub(crate) mod hold;
 pub(crate) mod idle;
 #[cfg(not(gopark_loom))]
+pub(crate) mod interrupt;
+#[cfg(not(gopark_loom))]
 pub(crate) mod launch;
 pub(crate) mod lists;
 #[cfg(not(gopark_loom))]
@@ -24,11 +28,15 @@ pub(crate) mod locals;
 #[cfg(not(gopark_loom))]
 pub(crate) mod machine;
 #[cfg(not(gopark_loom))]
+pub(crate) mod netpoll;
+#[cfg(not(gopark_loom))]
 pub(crate) mod packet;
 #[cfg(not(gopark_loom))]
 pub(crate) mod park;
 #[cfg(not(gopark_loom))]
 pub(crate) mod processor;
+#[cfg(not(gopark_loom))]
+pub(crate) mod rest;
 #[cfg(not(gopark_loom))]
 pub(crate) mod roster;
 #[cfg(not(gopark_loom))]
@@ -37,6 +45,11 @@ pub(crate) mod run;
 pub(crate) mod shared;
 #[cfg(not(gopark_loom))]
 pub(crate) mod thread_stack;
+#[cfg(not(gopark_loom))]
+pub(crate) mod timed;
+#[cfg(not(gopark_loom))]
+pub(crate) mod timers;
+pub(crate) mod turn;
 
 #[cfg(not(gopark_loom))]
 pub(crate) mod service;

@@ -16,12 +16,13 @@ use super::blocking;
 use super::bound;
 use super::find;
 use super::hand_off;
+use super::interrupt;
 use super::machine::{After, Machine, Standing, pin, unpin, unsuspended};
 use super::run::leave;
 use super::shared::Shared;
 use crate::queue::local::HALF;
 use crate::sched::header::{G, GRef, Wait};
-use crate::task::state::{Check, Commit, Wake};
+use crate::task::state::{Check, Commit, State, Wake};
 
 /// The payload with which a goroutine ends when its runtime is dropped: `JoinHandle::join` gives
 /// it as the error.
@@ -56,7 +57,7 @@ impl Waiter {
     }
 }
 
-/// Unwinds a goroutine whose runtime ends.
+/// Unwinds a goroutine whose runtime ends, or a time limit of which is reached.
 ///
 /// # Panics
 /// Inside the closure of a park.
@@ -64,18 +65,24 @@ impl Waiter {
 fn end_if_stopped(g: &G) {
     let check = g.state.check();
     if check != Check::Go {
-        end_or_panic(check);
+        end_or_panic(g, check);
     }
 }
 
 #[cold]
-fn end_or_panic(check: Check) {
+fn end_or_panic(g: &G, check: Check) {
     assert!(
         check != Check::Parking,
         "gopark: the closure that begins a park parked or yielded itself"
     );
-    if !std::thread::panicking() {
+    if std::thread::panicking() {
+        return;
+    }
+    if check == Check::Stop {
         resume_unwind(Box::new(Cancelled));
+    }
+    if let Some(reason) = interrupt::reason(g) {
+        resume_unwind(reason);
     }
 }
 
@@ -95,7 +102,7 @@ pub(crate) fn yield_now(g: &G) {
     let m = pin(g);
     let standing = m.standing();
     match standing {
-        Standing::Held if !find::anybody_nearby(m) => unpin(m),
+        Standing::Held if !find::anybody_nearby(m) && !m.beats() => unpin(m),
         _ if g.bound.get() != 0 => {
             match standing {
                 Standing::Held => hand_off::give_way(m),
@@ -160,6 +167,21 @@ fn park_by_token_tied(g: &G) {
 /// The phase is `Parking` while `publish` runs: it must not park or yield.
 #[inline(never)]
 pub(crate) fn park_with(g: &G, why: Wait, publish: impl FnOnce() -> bool) {
+    park_begun(g, why, State::begin_park, publish);
+}
+
+/// Waits for the token, or for a wake by whoever `publish` told of the wait.
+#[inline(never)]
+pub(crate) fn park_by_token_with(g: &G, publish: impl FnOnce()) {
+    let publish = || {
+        publish();
+        true
+    };
+    park_begun(g, Wait::Park, State::begin_park_by_token, publish);
+}
+
+#[inline(always)]
+fn park_begun(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> bool) {
     struct Abort<'a>(&'a G);
     impl Drop for Abort<'_> {
         fn drop(&mut self) {
@@ -170,7 +192,7 @@ pub(crate) fn park_with(g: &G, why: Wait, publish: impl FnOnce() -> bool) {
     let _back = blocking::Interrupted::of(g);
     // Before the park begins: a request to stop may come while `publish` runs.
     let unwinding = bound::Deaf::while_unwinding(g);
-    g.state.begin_park();
+    begin(&g.state);
     let abort = Abort(g);
     if !publish() {
         return;
@@ -284,7 +306,7 @@ impl Machine {
 }
 
 #[cold]
-fn enqueue_from_outside(shared: *const Shared, g: GRef) {
+pub(crate) fn enqueue_from_outside(shared: *const Shared, g: GRef) {
     // SAFETY: the caller owns a goroutine of that runtime, which keeps it alive until enqueued.
     unsafe { Arc::increment_strong_count(shared) };
     // SAFETY: the count above is ours: the runtime may end before we have woken an M.

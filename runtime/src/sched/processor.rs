@@ -1,7 +1,7 @@
 //! P: the right to run one goroutine, and what belongs to it.
 //!
-//! Shared with others: the word that says who holds it, the queue, the counters. Everything else is
-//! `Local`, which the M that holds the P uses without any atomic.
+//! Shared with others: the word that says who holds it, the queue, the timers, the counters.
+//! Everything else is `Local`, which the M that holds the P uses without any atomic.
 
 #![expect(unsafe_code, reason = "gives the M that holds a P its local state")]
 
@@ -16,6 +16,7 @@ use gopark_stack::StackCache;
 use crate::queue::local::LocalQueue;
 use crate::sched::header::GRef;
 use crate::sched::hold::Hold;
+use crate::sched::timers::Timers;
 
 /// Ids are taken from the process-wide counter in batches.
 const ID_BATCH: u64 = 16;
@@ -26,6 +27,7 @@ pub(crate) struct Processor {
     pub(crate) hold: CachePadded<Hold>,
     pub(crate) queue: LocalQueue,
     pub(crate) counts: Counts,
+    pub(crate) timers: CachePadded<Timers>,
     local: UnsafeCell<Local>,
 }
 
@@ -106,6 +108,7 @@ impl Processor {
             hold: CachePadded::new(Hold::new()),
             queue: LocalQueue::new(alone),
             counts: Counts::default(),
+            timers: CachePadded::new(Timers::new()),
             local: UnsafeCell::new(Local {
                 stacks: StackCache::new(window)?,
                 random: Random(

@@ -19,6 +19,7 @@ use std::sync::atomic::Ordering;
 use gopark_stack::switch::switch;
 use gopark_stack::{AltStack, Stack};
 
+use super::beat;
 use super::bound::{self, Dispatch};
 use super::find;
 use super::grant::Given;
@@ -26,6 +27,7 @@ use super::hand_off;
 use super::idle::Retract;
 use super::machine::{After, Machine, Work, unpin};
 use super::park;
+use super::rest;
 use super::shared::Shared;
 use crate::sched::header::{G, GRef};
 use crate::sched::service::chores::Chore;
@@ -39,12 +41,10 @@ pub(crate) fn machine_main(shared: &Arc<Shared>, number: usize) {
     m.grant.wait();
     let goes_on = match shared.idle.join(number) {
         Some(p) => {
-            m.grant.unwait();
-            m.hold(p);
-            m.searching.set(true);
+            m.take_back(p);
             true
         }
-        None => announced(m),
+        None => announced(m, false),
     };
     while goes_on && let Some(work) = next(m) {
         match work {
@@ -97,6 +97,7 @@ fn next(m: &Machine) -> Option<Work> {
 /// All steps of the order, as far as this M may search.
 fn search(m: &Machine) -> Option<Work> {
     let shared = m.shared();
+    beat::look(m);
     if let Some(work) = find::nearby(m) {
         stop_searching(m);
         return Some(work);
@@ -125,25 +126,33 @@ fn stop_searching(m: &Machine) {
 /// end.
 fn sleep(m: &Machine) -> bool {
     m.grant.wait();
+    let polls = m.shared().net.turn.begin_long(m.index);
     let p = m.has_p().then(|| {
         // SAFETY: one short use. What other Ms may want is not kept by one that sleeps.
         unsafe { m.local() }.stacks.flush();
         m.release()
     });
     let searching = m.searching.replace(false);
-    m.shared().idle.announce(m.index, p, searching);
-    announced(m)
+    m.shared().idle.announce(m.index, p, searching, polls);
+    announced(m, polls)
 }
 
 /// The rest of going to sleep, after the announcement.
-fn announced(m: &Machine) -> bool {
+fn announced(m: &Machine, polls: bool) -> bool {
+    let goes_on = wait_for_work(m, polls);
+    if polls {
+        m.shared().net.turn.end_long();
+    }
+    goes_on
+}
+
+/// Waits, in the poller or asleep: false when the thread shall end.
+fn wait_for_work(m: &Machine, polls: bool) -> bool {
     let shared = m.shared();
     if find::anything_anywhere(shared)
         && let Retract::Search { p } = shared.idle.retract(m.index)
     {
-        m.grant.unwait();
-        m.hold(p);
-        m.searching.set(true);
+        m.take_back(p);
         return true;
     }
     // Acquire: pairs with the Release of the end; an M that announced itself after the end's
@@ -152,15 +161,23 @@ fn announced(m: &Machine) -> bool {
         m.grant.unwait();
         return false;
     }
-    let given = match m.sleep_for(shared.config.keep_alive) {
-        Some(given) => given,
-        // As many stay as there are Ps, and a spare one for sysmon.
-        None if shared.idle.retire(m.index, shared.procs.limit() + 1) => {
-            m.grant.unwait();
-            return false;
+    let given = if polls {
+        match rest::poll(m) {
+            Some(given) => given,
+            // It has taken a P itself.
+            None => return true,
         }
-        // Those do not wake up again before they are needed.
-        None => m.sleep(),
+    } else {
+        match m.sleep_for(shared.config.keep_alive) {
+            Some(given) => given,
+            // As many stay as there are Ps, and a spare one for sysmon.
+            None if shared.idle.retire(m.index, shared.procs.limit() + 1) => {
+                m.grant.unwait();
+                return false;
+            }
+            // Those do not wake up again before they are needed.
+            None => m.sleep(),
+        }
     };
     match given {
         Given::P(p) => {
@@ -224,7 +241,8 @@ fn leave_to(g: &G, m: &Machine, after: After, next: Option<&G>) {
 /// A goroutine to switch to directly.
 #[inline]
 fn pick<'a>(m: &Machine) -> Option<&'a G> {
-    if !m.has_p() || m.shared().config.migrate {
+    // The loop sees to timers and the network.
+    if !m.has_p() || m.shared().config.migrate || m.beats() {
         return None;
     }
     let work = find::nearby(m)?;

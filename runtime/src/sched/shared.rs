@@ -11,12 +11,15 @@ use gopark_stack::{Class, StackCache};
 
 use super::claims::Claims;
 use super::idle::{Idle, Wake};
+use super::netpoll::Netpoll;
 use super::processor::{Ids, Processor};
 use super::roster::{Machines, PROCS_MAX, Procs};
 use super::service::chores::{Chore, Chores};
 use super::sysmon::monitor::Monitor;
+use super::turn::Notify;
 use crate::sched::header::GRef;
 use crate::sched::sysmon::long_slice::LongSliceHook;
+use crate::sys::clock::NEVER;
 
 /// What happens to goroutines that do not come back from a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) inject: Injector<GRef>,
     pub(crate) claims: Claims,
     pub(crate) idle: Idle,
+    pub(crate) net: Netpoll,
     pub(crate) monitor: Monitor,
     pub(crate) chores: Chores,
     /// For spawns from outside, and by Ms without a P: a stack cache of their own.
@@ -99,6 +103,7 @@ impl Shared {
             inject: Injector::new(),
             claims: Claims::new(config.threads_max),
             idle: Idle::new(config.procs, PROCS_MAX, config.threads_max),
+            net: Netpoll::new()?,
             monitor: Monitor::new(),
             chores: Chores::new(),
             outside: Mutex::new(Outside {
@@ -192,12 +197,25 @@ impl Shared {
     pub(crate) fn carry_out(&self, wake: Wake) {
         match wake {
             Wake::Resume { m, p } => {
-                let m = self.machines.get(m);
-                m.grant.give(p);
-                m.wake();
+                self.machines.get(m).grant.give(p);
+                self.wake(m);
             }
             Wake::Start => self.chores.ask(Chore::Start),
         }
+    }
+
+    /// Wakes the thread of M number `m`: something was given to it.
+    pub(crate) fn wake(&self, m: usize) {
+        match self.net.turn.notify(m) {
+            Notify::No => self.machines.get(m).wake(),
+            Notify::Write => self.net.break_wait(),
+            Notify::Done => {}
+        }
+    }
+
+    /// Whether somebody waits for time or for the network, and nobody polls.
+    pub(crate) fn is_unattended(&self) -> bool {
+        self.net.turn.is_free() && (self.net.waiting() != 0 || self.next_timer() != NEVER)
     }
 
     /// One goroutine of the global queue.

@@ -5,7 +5,7 @@
 //!
 //! | field of `G`                     | touched by                                                 |
 //! |----------------------------------|------------------------------------------------------------|
-//! | `state`                          | anybody, through its transitions                           |
+//! | `state`, `wait_word`             | anybody, through their transitions                         |
 //! | `shared`                         | anybody, with an id to check `state` against               |
 //! | everything else                  | the owner: see the phases in `state.rs`                    |
 //!
@@ -15,3 +15,4 @@
 
 pub(crate) mod packet_state;
 pub(crate) mod state;
+pub(crate) mod wait_word;

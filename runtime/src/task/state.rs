@@ -1,10 +1,10 @@
 //! The life-cycle word of a goroutine.
 //!
 //! ```text
-//!   63             8     6      5       4        3       2..0
-//!  +----------------+------+-------+------+----------+-------+
-//!  |       id       | DEAF | TOKEN | STOP | BY_TOKEN | phase |
-//!  +----------------+------+-------+------+----------+-------+
+//!   63  10      8           7         6      5       4        3       2..0
+//!  +------+-----------+-----------+------+-------+------+----------+-------+
+//!  |  id  | INTERRUPT | DELIVERED | DEAF | TOKEN | STOP | BY_TOKEN | phase |
+//!  +------+-----------+-----------+------+-------+------+----------+-------+
 //! ```
 //!
 //! This file owns the word: no other file names a bit or an ordering. Each method is one
@@ -22,8 +22,8 @@
 //! | `Parked`   | nobody: registers at rest                 | one waker        | `Owned`    |
 //! | `Notified` | the parker                                | the parker       | `Owned`    |
 //!
-//! A trimmer takes a resting goroutine from `Parked` to `Parking` and back, as its parker would: so
-//! nobody runs on the stack while its dead part is given back.
+//! A trimmer (`state/trim.rs`) takes a resting goroutine from `Parked` to `Parking` and back, as
+//! its parker would: so nobody runs on the stack while its dead part is given back.
 //!
 //! Running and queued are one phase: whoever holds the entry of a queue owns the goroutine as much
 //! as the machine that runs it, and telling them apart here would cost a locked instruction at
@@ -35,6 +35,8 @@
 //! `commit_park`. A waker between 1 and 4 leaves a note, and step 4 finds it.
 //! *By token* (`park`): 1. switch away; 2. `park_by_token`, which finds a token that came in time.
 //! Nothing is published, so one locked instruction is enough.
+//!
+//! Waits that several may end (an event, a deadline) are in `state/timed.rs` and `wait_word.rs`.
 //!
 //! # Invariants
 //!
@@ -65,7 +67,11 @@ const TOKEN: u64 = 1 << 5;
 /// The goroutine parks while it unwinds, or drops its locals: a request to stop does not wake it,
 /// because it could not end its park by unwinding.
 const DEAF: u64 = 1 << 6;
-const ID_SHIFT: u32 = 8;
+/// The waker that took the goroutine's wait has delivered its wake.
+const DELIVERED: u64 = 1 << 7;
+/// Something wants the goroutine to unwind that may also be over by now: it looks at its next park.
+const INTERRUPT: u64 = 1 << 8;
+const ID_SHIFT: u32 = 10;
 
 const FREE: u64 = 0;
 const OWNED: u64 = 1;
@@ -74,11 +80,11 @@ const PARKED: u64 = 3;
 const NOTIFIED: u64 = 4;
 
 const _: () = assert!(
-    PHASE & (BY_TOKEN | STOP | TOKEN | DEAF) == 0,
+    PHASE & (BY_TOKEN | STOP | TOKEN | DEAF | DELIVERED | INTERRUPT) == 0,
     "fields overlap"
 );
 const _: () = assert!(
-    NOTIFIED <= PHASE && DEAF < 1 << ID_SHIFT,
+    NOTIFIED <= PHASE && INTERRUPT < 1 << ID_SHIFT,
     "a field is too small"
 );
 
@@ -111,23 +117,20 @@ pub(crate) enum Check {
     Go,
     /// Somebody asked it to end.
     Stop,
+    /// Somebody asked it to see whether it must unwind.
+    Interrupt,
     /// It is in the middle of beginning a park.
     Parking,
 }
 
-/// What a trimmer must do when it is done with a stack.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trim {
-    /// The goroutine is at rest as before.
-    Parked,
-    /// A waker came meanwhile: the caller owns the goroutine and must put it on a queue.
-    Enqueue,
+/// Whether the goroutine must unwind instead of parking.
+fn must_unwind(word: u64) -> bool {
+    word & (STOP | INTERRUPT) != 0 && word & DEAF == 0
 }
 
 /// Whether a park by token must not happen.
 fn must_run(word: u64) -> bool {
-    word & TOKEN != 0 || word & (STOP | DEAF) == STOP
+    word & TOKEN != 0 || must_unwind(word)
 }
 
 /// See the top of this file.
@@ -145,6 +148,8 @@ impl fmt::Debug for State {
             (STOP, "stop"),
             (TOKEN, "token"),
             (DEAF, "deaf"),
+            (DELIVERED, "delivered"),
+            (INTERRUPT, "interrupt"),
         ] {
             if word & bit != 0 {
                 write!(f, "+{name}")?;
@@ -178,12 +183,13 @@ impl State {
     #[inline]
     pub(crate) fn check(&self) -> Check {
         let word = self.0.load(Ordering::Relaxed);
-        if word & (PHASE | STOP) == OWNED {
+        if word & (PHASE | STOP | INTERRUPT) == OWNED {
             return Check::Go;
         }
         match word & PHASE {
             OWNED if word & DEAF != 0 => Check::Go,
-            OWNED => Check::Stop,
+            OWNED if word & STOP != 0 => Check::Stop,
+            OWNED => Check::Interrupt,
             _ => Check::Parking,
         }
     }
@@ -211,7 +217,7 @@ impl State {
 
     /// Back to `Owned` without a park.
     pub(crate) fn abort_park(&self) {
-        let back = |word| Some(word & !PHASE | OWNED);
+        let back = |word| Some(word & !(PHASE | BY_TOKEN) | OWNED);
         // Acquire: takes what a waker wrote who came after all.
         let before = self
             .0
@@ -224,9 +230,15 @@ impl State {
     /// Called when the registers are saved.
     #[inline]
     pub(crate) fn commit_park(&self) -> Commit {
+        // What ends the park may have come just before it began.
+        let must_run = |word: u64| match word & BY_TOKEN {
+            0 => must_unwind(word),
+            _ => must_run(word),
+        };
         let step = |word: u64| match word & PHASE {
-            PARKING => Some(word & !PHASE | PARKED),
-            NOTIFIED => Some(word & !PHASE | OWNED),
+            PARKING if !must_run(word) => Some(word & !PHASE | PARKED),
+            PARKING if word & BY_TOKEN != 0 => Some(word & !(PHASE | BY_TOKEN | TOKEN) | OWNED),
+            PARKING | NOTIFIED => Some(word & !(PHASE | BY_TOKEN) | OWNED),
             _ => None,
         };
         // AcqRel: publishes the saved registers, takes over what the waker wrote.
@@ -234,7 +246,7 @@ impl State {
             .0
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, step)
         {
-            Ok(before) if before & PHASE == PARKING => Commit::Parked,
+            Ok(before) if before & PHASE == PARKING && !must_run(before) => Commit::Parked,
             Ok(_) => Commit::ResumeNow,
             Err(word) => panic!("commit_park in phase {}", word & PHASE),
         }
@@ -261,43 +273,6 @@ impl State {
             Commit::ResumeNow
         } else {
             Commit::Parked
-        }
-    }
-
-    /// `Parked` to `Parking` by a third party, the trimmer, who owns the stack until
-    /// [`State::end_trim`]: wakers leave notes meanwhile, as for any parker. False: goroutine `id`
-    /// does not rest.
-    pub(crate) fn begin_trim(&self, id: u64) -> bool {
-        let step = |word: u64| {
-            let rests = word >> ID_SHIFT == id && word & PHASE == PARKED;
-            rests.then_some(word & !PHASE | PARKING)
-        };
-        // Acquire: takes over the saved registers.
-        self.0
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, step)
-            .is_ok()
-    }
-
-    /// Back to `Parked`, or to `Owned` if a waker came.
-    pub(crate) fn end_trim(&self) -> Trim {
-        let step = |word: u64| match word & (PHASE | BY_TOKEN) {
-            by if by == PARKING | BY_TOKEN && must_run(word) => {
-                Some(word & !(PHASE | BY_TOKEN | TOKEN) | OWNED)
-            }
-            by if by & PHASE == PARKING => Some(word & !PHASE | PARKED),
-            by if by & PHASE == NOTIFIED => Some(word & !(PHASE | BY_TOKEN) | OWNED),
-            _ => None,
-        };
-        // AcqRel: hands the registers on, takes over what the waker wrote.
-        let before = self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, step);
-        match before {
-            Ok(word) if word & PHASE == NOTIFIED || word & BY_TOKEN != 0 && must_run(word) => {
-                Trim::Enqueue
-            }
-            Ok(_) => Trim::Parked,
-            Err(word) => panic!("end_trim in phase {}", word & PHASE),
         }
     }
 
@@ -350,11 +325,15 @@ impl State {
 
     /// Asks goroutine `id` to end, and ends whatever park it is in.
     pub(crate) fn stop(&self, id: u64) -> Wake {
+        self.unwind(id, STOP)
+    }
+
+    fn unwind(&self, id: u64, why: u64) -> Wake {
         self.wake(id, |word| match word & PHASE {
-            _ if word & DEAF != 0 => (word | STOP, Wake::Done),
-            PARKED => (word & !(PHASE | BY_TOKEN) | OWNED | STOP, Wake::Enqueue),
-            PARKING => (word & !PHASE | NOTIFIED | STOP, Wake::Done),
-            _ => (word | STOP, Wake::Done),
+            _ if word & DEAF != 0 => (word | why, Wake::Done),
+            PARKED => (word & !(PHASE | BY_TOKEN) | OWNED | why, Wake::Enqueue),
+            PARKING => (word & !PHASE | NOTIFIED | why, Wake::Done),
+            _ => (word | why, Wake::Done),
         })
     }
 
@@ -378,6 +357,10 @@ impl State {
         }
     }
 }
+
+mod timed;
+mod trim;
+pub(crate) use trim::Trim;
 
 #[cfg(all(test, gopark_loom))]
 #[path = "tests/loom_state.rs"]

@@ -166,11 +166,17 @@ impl Room {
         }
         let slice = now + PROBE_TIME;
         let slice = Some(until.map_or(slice, |until| until.min(slice)));
-        let _ = if is_ready(sender.io(), Direction::Write, Duration::ZERO)? {
-            wait(self.probe(addr)?, Direction::Write, slice)?
-        } else {
-            wait(sender, Direction::Write, slice)?
-        };
+        // What happens between the look and the wait ends the wait.
+        let seen = sender.watch().look(Direction::Write);
+        if !is_ready(sender.io(), Direction::Write, Duration::ZERO)? {
+            let _ = wait(sender, Direction::Write, seen, slice)?;
+            return Ok(());
+        }
+        let probe = self.probe(addr)?;
+        let seen = probe.watch().look(Direction::Write);
+        if !is_ready(probe.io(), Direction::Write, Duration::ZERO)? {
+            let _ = wait(probe, Direction::Write, seen, slice)?;
+        }
         Ok(())
     }
 

@@ -37,7 +37,9 @@ pub(crate) enum Chore {
     Rest = 4,
     LongSlices = 8,
     TellThreadsMax = 16,
-    End = 32,
+    /// Nobody has asked the network for long.
+    Poll = 32,
+    End = 64,
 }
 
 /// What others see of the thread.
@@ -135,6 +137,16 @@ impl Worker<'_> {
             && let Some(hook) = &shared.config.long_slice
         {
             hook.tell(shared);
+        }
+        if is(Chore::Poll) {
+            let mut any = false;
+            shared.net.look(shared, &mut |g| {
+                shared.inject.push(g);
+                any = true;
+            });
+            if any {
+                shared.submitted();
+            }
         }
         if is(Chore::TellThreadsMax) {
             warn(format_args!(

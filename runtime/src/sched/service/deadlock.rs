@@ -6,7 +6,8 @@
 //! else. Then nothing in the process can run any more.
 //!
 //! 1. sysmon, before its long sleep, asks for the check.
-//! 2. Census: all Ms sleep, all Ps are idle, no queue has anything, some goroutine is alive.
+//! 2. Census: all Ms sleep, all Ps are idle, no queue has anything, nobody waits for time or for
+//!    the network, some goroutine is alive.
 //! 3. A pause; count the threads; census again. If an M was woken since (`wakes`), or anything
 //!    differs, there is no deadlock.
 //!
@@ -27,6 +28,7 @@ use crate::fatal;
 use crate::sched::find::anything_anywhere;
 use crate::sched::lists::Census;
 use crate::sched::shared::Shared;
+use crate::sys::clock::NEVER;
 use crate::sys::thread;
 
 /// Threads of the process that wait for a goroutine and do nothing else.
@@ -66,6 +68,8 @@ fn asleep(shared: &Shared) -> Option<Census> {
     let census = shared.idle.census();
     let dead = census.all_asleep()
         && !anything_anywhere(shared)
+        && shared.net.waiting() == 0
+        && shared.next_timer() == NEVER
         // Acquire: pairs with the Release of the end.
         && !shared.ending.load(Ordering::Acquire)
         && shared.live() > 0;

@@ -39,6 +39,10 @@ pub struct Metrics {
     pub global_queue: usize,
     /// Threads in the global queue, each with its goroutine.
     pub claims: usize,
+    /// Moments that somebody waits for, and entries that are left of waits that ended otherwise.
+    pub timers: usize,
+    /// Goroutines that wait for the network.
+    pub network_waiters: usize,
     /// Bytes that the stacks of the process may touch without growing, those of free stacks
     /// included; all runtimes share the stacks. What is resident: `gopark::stack::resident_bytes`.
     pub stack_bytes: usize,
@@ -83,6 +87,8 @@ fn take(shared: &Shared) -> Metrics {
         idle_procs: census.idle_ps,
         global_queue: shared.inject.len(),
         claims: shared.claims.len(),
+        timers: shared.procs.iter().map(|p| p.timers.len()).sum(),
+        network_waiters: shared.net.waiting(),
         stack_bytes: gopark_stack::accessible_bytes(),
         ..Metrics::default()
     };

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::chores::{self, Chore};
 use super::shutdown::unwind_all;
 use crate::sched::shared::Shared;
-use crate::sched::sysmon::monitor::monitor_main;
+use crate::sched::sysmon::rounds::monitor_main;
 use crate::sys::fork;
 
 const PAUSE: Duration = Duration::from_micros(50);
@@ -69,12 +69,14 @@ pub(crate) fn end(shared: &Shared, services: Services) {
     shared.ending.store(true, Ordering::Release);
     while shared.idle.census().threads > 0 {
         for m in shared.idle.drain() {
-            let m = shared.machines.get(m);
-            m.grant.end();
-            m.wake();
+            shared.machines.get(m).grant.end();
+            shared.wake(m);
         }
         std::thread::park_timeout(PAUSE);
     }
+    shared.net.end();
+    // The program's functions are dropped here, and not by whoever drops the runtime's memory last.
+    shared.procs.iter().for_each(|p| p.timers.clear());
     shared.chores.ask(Chore::End);
     // A panic of a thread would have been printed; there is nothing to add.
     let _ = services.chores.join();

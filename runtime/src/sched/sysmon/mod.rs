@@ -3,5 +3,6 @@
 pub(crate) mod long_slice;
 pub(crate) mod monitor;
 pub(crate) mod preempt;
+pub(crate) mod rounds;
 pub(crate) mod suspend;
 pub(crate) mod watch;

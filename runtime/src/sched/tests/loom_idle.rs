@@ -46,7 +46,7 @@ pub(super) struct Variant {
 
 pub(super) const REAL: Variant = Variant {
     announce: |fake, m, p, searching| {
-        fake.idle.announce(m, p, searching);
+        fake.idle.announce(m, p, searching, false);
         fake.anything_anywhere()
     },
     found: Idle::found,
@@ -58,7 +58,7 @@ pub(super) const REAL: Variant = Variant {
 const LOOK_BEFORE_ANNOUNCING: Variant = Variant {
     announce: |fake, m, p, searching| {
         let seen = fake.anything_anywhere();
-        fake.idle.announce(m, p, searching);
+        fake.idle.announce(m, p, searching, false);
         seen
     },
     ..REAL

@@ -87,7 +87,7 @@ fn loom_seeded_bug_queue_emptied_after_the_look_is_found() {
     empty_against_sleep(Variant {
         empty: |_, _| (),
         announce: |fake, m, p, searching| {
-            fake.idle.announce(m, p, searching);
+            fake.idle.announce(m, p, searching, false);
             let seen = fake.global.load(Ordering::Relaxed) > 0;
             if let Some(p) = p
                 && fake.is_excess(p)
@@ -263,7 +263,7 @@ fn retire_against_submit(left: fn(&Idle) -> bool) {
         let idle = Arc::new(Idle::new(1, 1, 1));
         assert_eq!(idle.spare(), Spare::Ask);
         assert_eq!((idle.next_thread(), idle.join(0)), (Some(0), Some(0)));
-        idle.announce(0, Some(0), true);
+        idle.announce(0, Some(0), true, false);
         let other = Arc::clone(&idle);
         let submitter = thread::spawn(move || other.submit());
         let ended = idle.retire(0, 0);

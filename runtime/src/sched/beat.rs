@@ -1,0 +1,88 @@
+//! What a running M sees to now and then: timers of its P, and the network.
+//!
+//! Reading the clock at every switch would cost as much as the switch. So an M counts switches
+//! down, and looks at the clock when the count is over; how many they are follows from how long the
+//! last ones took: the looks are about 50 µs apart, or one switch if that takes longer.
+//!
+//! The look is the business of the M's loop: it queues goroutines and calls wakers, which is not to
+//! happen on the stack of a goroutine that is about to leave.
+
+use std::cell::Cell;
+
+use super::machine::Machine;
+use crate::sys::clock;
+
+/// Time between two looks, roughly.
+const EVERY_NANOS: u64 = 50_000;
+/// Switches between two looks, at most: as often as Go's global queue is looked at.
+const SWITCHES_MAX: u32 = 61;
+/// Between two looks at the network by Ms that run.
+const NETWORK_EVERY_NANOS: u64 = 100_000;
+
+/// The count of one M.
+#[derive(Debug)]
+pub(crate) struct Beat {
+    left: Cell<u32>,
+    /// The last count, and when it began.
+    switches: Cell<u32>,
+    since: Cell<u64>,
+}
+
+impl Beat {
+    pub(crate) const fn new() -> Beat {
+        Beat {
+            left: Cell::new(0),
+            switches: Cell::new(1),
+            since: Cell::new(0),
+        }
+    }
+
+    /// One more switch: whether the count is over.
+    #[inline(always)]
+    pub(crate) fn is_due(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left == 0
+    }
+
+    /// A new count begins.
+    fn begin(&self, now: u64) {
+        let each = now.saturating_sub(self.since.get()) / u64::from(self.switches.get());
+        let switches = EVERY_NANOS / each.max(1);
+        let switches = switches.clamp(1, SWITCHES_MAX.into()) as u32;
+        self.since.set(now);
+        self.switches.set(switches);
+        // Of one switch after a look, the next one looks.
+        self.left.set(switches - 1);
+    }
+}
+
+/// In the loop of an M that holds a P: looks, if the count is over.
+#[inline]
+pub(crate) fn look(m: &Machine) {
+    if m.beat.left.get() == 0 {
+        look_now(m);
+    }
+}
+
+fn look_now(m: &Machine) {
+    let shared = m.shared();
+    let timers = &m.p().timers;
+    let waiting = shared.net.waiting() != 0;
+    if timers.next() == clock::NEVER && !waiting {
+        // Nobody to be late for; the clock is read again when there is.
+        m.beat.since.set(0);
+        m.beat.switches.set(1);
+        m.beat.left.set(SWITCHES_MAX);
+        return;
+    }
+    let now = clock::now();
+    m.beat.begin(now);
+    shared.fire_due(timers, now, &mut |g| m.push(g));
+    if waiting && now.saturating_sub(shared.net.polled_at()) >= NETWORK_EVERY_NANOS {
+        shared.net.look(shared, &mut |g| m.push(g));
+    }
+    if m.p().has_work() && shared.procs.limit() > 1 {
+        shared.submitted();
+    }
+}

@@ -1,0 +1,46 @@
+//! How an M without work spends its time: one in the poller, the others asleep.
+//!
+//! The M in the poller is on the idle list like the others, at its far end: it is woken last. When
+//! something became ready it takes an idle P and runs it; when there is none it leaves the work to
+//! the global queue and polls on.
+
+use super::grant::Given;
+use super::idle::Retract;
+use super::machine::Machine;
+use super::service::chores::Chore;
+use crate::sys::clock::{self, NEVER};
+
+/// Polls until `m`, which is on the idle list and has the turn, is given something, or has taken a
+/// P itself (`None`).
+pub(crate) fn poll(m: &Machine) -> Option<Given> {
+    let shared = m.shared();
+    let net = &shared.net;
+    loop {
+        net.turn.prepare();
+        if let Some(given) = m.grant.take() {
+            return Some(given);
+        }
+        let next = shared.next_timer();
+        net.turn.set_until(next);
+        let mut ready = net.ready();
+        net.poll(shared, clock::until(next), &mut |g| ready.push(g));
+        if next != NEVER {
+            shared.fire_all_due(clock::now(), &mut |g| ready.push(g));
+        }
+        if ready.is_empty() {
+            if next != NEVER && shared.next_timer() == NEVER {
+                // What was waited for was stale: perhaps nobody can ever wake up.
+                shared.chores.ask(Chore::Rest);
+            }
+            continue;
+        }
+        if let Retract::Search { p } = shared.idle.retract(m.index) {
+            m.take_back(p);
+            ready.drain(..).for_each(|g| m.push(g));
+            return None;
+        }
+        ready.drain(..).for_each(|g| shared.inject.push(g));
+        drop(ready);
+        shared.submitted();
+    }
+}

@@ -1,0 +1,304 @@
+//! The rounds of sysmon: what it looks at, what it does, how long it rests.
+//!
+//! Each round it looks at every P (`watch.rs`), takes Ps from blocked threads and from hogs, sees
+//! to timers and the network when nobody polls, and sees how long it may sleep (`monitor.rs`).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::monitor::{DEEP, DOZE, NAP, REST};
+use super::suspend::Suspender;
+use super::watch::{Sight, Verdict, Watch};
+use crate::sched::find;
+use crate::sched::hand_off::hand_off;
+use crate::sched::hold::Seen;
+use crate::sched::idle::Spare;
+use crate::sched::processor::Processor;
+use crate::sched::roster::PROCS_MAX;
+use crate::sched::service::chores::Chore;
+use crate::sched::shared::{Preemption, Shared};
+use crate::sys::{clock, thread};
+
+const PAUSE_MIN: Duration = Duration::from_micros(20);
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+/// Of a `NAP`.
+const NAP_MAX: Duration = Duration::from_micros(100);
+/// While work waits behind a running goroutine.
+const PAUSE_MAX_WAITING: Duration = Duration::from_millis(1);
+const QUIET_ROUNDS: u32 = 50;
+/// The network is asked at least this often while somebody waits for it.
+const POLL_EVERY_NANOS: u64 = 10_000_000;
+/// How often chores fall due while anything runs.
+const CHORES_EVERY: Duration = Duration::from_secs(1);
+
+/// The body of sysmon's thread.
+pub(crate) fn monitor_main(shared: &Arc<Shared>) {
+    thread::sleep_precisely();
+    let mut sysmon = Sysmon::new(shared);
+    while !shared.monitor.ends() {
+        shared.monitor.tick();
+        let round = sysmon.round(Instant::now());
+        sysmon.pause(round);
+    }
+}
+
+/// What a round saw and did.
+#[derive(Debug, Default)]
+struct Round {
+    acted: bool,
+    /// Work waits, and a goroutine runs in front of it.
+    waiting: bool,
+    /// An answer to a signal is due.
+    awaited: bool,
+    /// A thread may have blocked: look again soon.
+    suspect: bool,
+}
+
+struct Sysmon<'a> {
+    shared: &'a Shared,
+    watches: Vec<Watch>,
+    suspender: Suspender,
+    pause: Duration,
+    quiet: u32,
+    chores_done: Instant,
+    /// At the last look nobody polled, though somebody waited.
+    unattended: bool,
+    told_threads_max: bool,
+}
+
+impl<'a> Sysmon<'a> {
+    fn new(shared: &'a Shared) -> Sysmon<'a> {
+        let now = Instant::now();
+        Sysmon {
+            shared,
+            watches: (0..PROCS_MAX).map(|_| Watch::new(now)).collect(),
+            suspender: Suspender::new(),
+            pause: PAUSE_MIN,
+            quiet: 0,
+            chores_done: now,
+            unattended: false,
+            told_threads_max: false,
+        }
+    }
+
+    fn round(&mut self, now: Instant) -> Round {
+        let mut round = Round::default();
+        let shared = self.shared;
+        self.suspender.collect(shared, now);
+        // Nobody else comes to waiting work: no P is idle and nobody searches.
+        let unserved = shared.idle.idle_ps() == 0 && shared.idle.searching() == 0;
+        let global = find::anything_global(shared);
+        let clock = clock::now();
+        let unattended = self.attend(clock, &mut round);
+        for p in shared.procs.iter() {
+            let seen = p.hold.seen();
+            let excess = p.index >= shared.procs.limit();
+            let due = p.timers.next() <= clock;
+            // A P that is idle in a blocking call could poll.
+            let could_poll = unattended && matches!(seen, Seen::Blocking { .. });
+            let waiting = unserved && (global || due || could_poll || p.has_work());
+            let sight = Sight {
+                now,
+                seen,
+                ticks: p.counts.ticks.get(),
+                blocks: p.counts.blocks.get(),
+                waiting,
+                excess,
+                slice: shared.config.time_slice,
+            };
+            round.waiting |= seen != Seen::Free && (waiting || excess);
+            self.look_at(p, sight, &mut round);
+        }
+        if shared.config.preemption == Preemption::Suspend {
+            self.suspender.call_in(shared, now);
+        }
+        round.awaited = self.suspender.awaits();
+        // A thread takes long to start: one should be there before it is needed.
+        if shared.idle.idle_ps() < shared.procs.limit() && shared.idle.spare() == Spare::Ask {
+            shared.chores.ask(Chore::Start);
+        }
+        self.fall_due(now);
+        round
+    }
+
+    /// Sees to timers and the network when nobody polls: whether nobody does, though somebody
+    /// waits.
+    fn attend(&mut self, clock: u64, round: &mut Round) -> bool {
+        let shared = self.shared;
+        let was_unattended = std::mem::replace(&mut self.unattended, shared.is_unattended());
+        if !self.unattended {
+            return false;
+        }
+        // Short pauses: a P may become idle, or a timer due on a P that is busy.
+        round.waiting = true;
+        if shared.idle.idle_ps() != 0 {
+            if was_unattended {
+                // The M that comes finds nothing else, and polls.
+                shared.submitted();
+            }
+        } else if clock.saturating_sub(shared.net.polled_at()) >= POLL_EVERY_NANOS
+            && shared.net.waiting() != 0
+        {
+            shared.chores.ask(Chore::Poll);
+        }
+        true
+    }
+
+    /// Judges one P and acts on the verdict.
+    fn look_at(&mut self, p: &Processor, sight: Sight, round: &mut Round) {
+        let shared = self.shared;
+        let tid = |m: usize| shared.machines.get(m).tid.load(Ordering::Relaxed);
+        let watch = &mut self.watches[p.index];
+        let clock = |m| thread::cpu_time(tid(m));
+        let verdict = watch.judge(sight, clock, |m| thread::is_running(tid(m)));
+        let age = watch.age(sight.now);
+        self.report_long_slice(p, sight.seen, age);
+        match verdict {
+            Verdict::Nothing => {}
+            Verdict::Suspect => round.suspect = true,
+            // A wish: whether it was heard is seen in the next round, which need not hurry.
+            Verdict::Preempt => p.hold.preempt(),
+            Verdict::TakeBlocking { m } => {
+                if self.has_spare(sight) && p.hold.take_blocking(m) {
+                    self.pass_on(p);
+                    round.acted = true;
+                }
+            }
+            Verdict::Retake { m } => {
+                // One that was asked may just have gone to sleep in its handler.
+                if !self.suspender.has_asked(m) && self.detach(p, m, sight) {
+                    self.suspender.let_go(m);
+                    round.acted = true;
+                }
+            }
+            Verdict::Escalate { m } => self.escalate(p, m, sight),
+        }
+    }
+
+    /// The goroutine on M `m` did not come.
+    fn escalate(&mut self, p: &Processor, m: usize, sight: Sight) {
+        if self.suspender.has_asked(m) {
+            return;
+        }
+        let machine = self.shared.machines.get(m);
+        match self.shared.config.preemption {
+            Preemption::Cooperative => {}
+            Preemption::Suspend if !self.suspender.must_detach(self.shared, machine) => {
+                if self.has_spare(sight) {
+                    self.suspender.ask(Some(p), machine, sight.now);
+                }
+            }
+            Preemption::Suspend | Preemption::Detach => {
+                self.detach(p, m, sight);
+            }
+        }
+    }
+
+    /// Takes the P of M `m`, which runs on without it: false if it is inside the runtime.
+    fn detach(&self, p: &Processor, m: usize, sight: Sight) -> bool {
+        let machine = self.shared.machines.get(m);
+        let taken = self.has_spare(sight) && p.hold.retake(m, &machine.pin);
+        if taken {
+            machine.is_detached.store(true, Ordering::Relaxed);
+            self.pass_on(p);
+        }
+        taken
+    }
+
+    /// Whether somebody could run a P that is taken.
+    fn has_spare(&self, sight: Sight) -> bool {
+        let shared = self.shared;
+        if !sight.waiting || shared.claims.len() != 0 {
+            return true;
+        }
+        // If there is none, one is asked for at the end of the round.
+        shared.idle.has_spare()
+    }
+
+    /// Passes on a P that was taken.
+    fn pass_on(&self, p: &Processor) {
+        p.counts.retakes.add(1);
+        hand_off(self.shared, p.index);
+    }
+
+    fn report_long_slice(&self, p: &Processor, seen: Seen, age: Duration) {
+        let Some(hook) = &self.shared.config.long_slice else {
+            return;
+        };
+        if let Seen::Running { m, .. } = seen
+            && age >= hook.threshold
+            && hook.note(self.shared.machines.get(m), p, age)
+        {
+            self.shared.chores.ask(Chore::LongSlices);
+        }
+    }
+
+    /// Asks for chores once a second.
+    fn fall_due(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.chores_done) < CHORES_EVERY {
+            return;
+        }
+        self.chores_done = now;
+        self.suspender.try_again(self.shared);
+        self.shared.chores.ask(Chore::Upkeep);
+        if !self.told_threads_max && self.shared.idle.is_refused() {
+            self.told_threads_max = true;
+            self.shared.chores.ask(Chore::TellThreadsMax);
+        }
+    }
+
+    fn pause(&mut self, round: Round) {
+        let monitor = &self.shared.monitor;
+        if round.acted {
+            self.hurry();
+        } else {
+            self.quiet += 1;
+            if self.quiet > QUIET_ROUNDS {
+                self.pause = (self.pause * 2).min(PAUSE_MAX);
+            }
+        }
+        let slice = self.shared.config.time_slice / 4;
+        let most = PAUSE_MAX_WAITING.min(slice).max(PAUSE_MIN);
+        let nap = if round.suspect {
+            PAUSE_MIN
+        } else if round.waiting || round.awaited {
+            self.pause.min(most)
+        } else if self.pause <= most {
+            self.pause
+        } else {
+            return self.long_pause();
+        };
+        let state = if nap > NAP_MAX { REST } else { NAP };
+        let roused = monitor.sleep(state, Some(nap), || false);
+        if roused && state == REST {
+            self.hurry();
+        }
+    }
+
+    /// There is something to look at: short pauses again.
+    fn hurry(&mut self) {
+        self.pause = PAUSE_MIN;
+        self.quiet = 0;
+    }
+
+    /// Nothing waits. Whoever interrupts this pause has something to look at.
+    fn long_pause(&mut self) {
+        let monitor = &self.shared.monitor;
+        let asleep = || {
+            self.shared.idle.idle_ps() == self.shared.procs.limit()
+                && self.shared.idle.excess() == 0
+        };
+        let roused = if self.pause < PAUSE_MAX || !asleep() {
+            monitor.sleep(DOZE, Some(self.pause), || false)
+        } else {
+            // What is left to clean, and whether anybody can ever wake up.
+            self.shared.chores.ask(Chore::Rest);
+            monitor.sleep(DEEP, None, || !asleep());
+            true
+        };
+        if roused {
+            self.hurry();
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Waits that an event or a deadline may end: the acting side of `task/state/timed.rs`.
+
+use super::machine::{pin, unpin};
+use super::park;
+use super::timers::Target;
+use crate::sched::header::{G, GRef, Wait};
+use crate::sys::clock::NEVER;
+use crate::task::state::Wake;
+use crate::task::wait_word::{By, End, Ticket};
+
+/// The right to try to end one wait of one goroutine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wakeup {
+    g: GRef,
+    id: u64,
+    ticket: Ticket,
+}
+
+impl Wakeup {
+    /// Takes the wait, if nobody has: the goroutine, when the caller must put it on a queue.
+    #[must_use]
+    pub(crate) fn wake(self) -> Option<GRef> {
+        let g = self.g.get();
+        let delivered =
+            g.wait_word.take(self.ticket, By::Event) && g.state.deliver(self.id) == Wake::Enqueue;
+        delivered.then_some(self.g)
+    }
+
+    /// The same, and puts it on a queue.
+    pub(crate) fn ready(self) {
+        if let Some(g) = self.wake() {
+            park::act(g, Wake::Enqueue);
+        }
+    }
+}
+
+/// An open wait of the running goroutine; dropped, it is over, also for those who still have its
+/// ticket.
+struct Open<'a> {
+    g: &'a G,
+    ticket: Ticket,
+    /// The P whose heap has the ticket.
+    home: Option<usize>,
+    is_over: bool,
+}
+
+impl Open<'_> {
+    fn of(g: &G) -> Open<'_> {
+        Open {
+            g,
+            ticket: g.wait_word.open(),
+            home: None,
+            is_over: false,
+        }
+    }
+
+    fn wakeup(&self) -> Wakeup {
+        Wakeup {
+            g: self.g.to_ref(),
+            id: self.g.state.id(),
+            ticket: self.ticket,
+        }
+    }
+
+    /// Leaves the ticket with a timer.
+    fn arm(&mut self, until: u64) {
+        if until == NEVER {
+            return;
+        }
+        let m = pin(self.g);
+        let target = Target::Wait(self.g.to_ref(), self.ticket);
+        self.home = Some(m.shared().add_timer(Some(m), until, target));
+        unpin(m);
+    }
+
+    fn end(&mut self) -> End {
+        self.is_over = true;
+        let end = self.g.wait_word.close(self.ticket);
+        if end != End::Closed && !self.g.state.take_delivery() {
+            self.await_delivery();
+        }
+        if end != End::Taken(By::Time)
+            && let Some(home) = self.home
+        {
+            let m = pin(self.g);
+            m.shared().left_stale(home);
+            unpin(m);
+        }
+        end
+    }
+
+    /// Somebody took the wait, and something else ended the park: the wake is still to come.
+    #[cold]
+    fn await_delivery(&self) {
+        let g = self.g;
+        park::undisturbed(g, || {
+            park::park_with(g, Wait::Park, || !g.state.take_delivery());
+        });
+        g.state.take_delivery();
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let _ = self.end();
+        }
+    }
+}
+
+/// Parks `g`, which runs, until somebody to whom `publish` gave the [`Wakeup`] uses it, or until
+/// `until`. If `publish` gives false, does not wait, and nobody must have the wakeup.
+///
+/// Unwinds like every park; a wakeup that is used afterwards does nothing.
+pub(crate) fn wait(g: &G, why: Wait, until: u64, publish: impl FnOnce(Wakeup) -> bool) -> End {
+    let mut open = Open::of(g);
+    park::park_with(g, why, || {
+        let published = publish(open.wakeup());
+        if published {
+            open.arm(until);
+        }
+        published
+    });
+    open.end()
+}
+
+/// Parks `g`, which runs, until `until`.
+pub(crate) fn sleep_until(g: &G, until: u64) {
+    let end = wait(g, Wait::Sleep, until, |_| true);
+    debug_assert_eq!(end, End::Taken(By::Time), "a sleep has no other end");
+}
+
+/// Parks `g`, which runs, until its token comes or `until`.
+pub(crate) fn park_by_token_until(g: &G, until: u64) {
+    let mut open = Open::of(g);
+    park::park_by_token_with(g, || open.arm(until));
+    let _ = open.end();
+}

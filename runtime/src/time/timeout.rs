@@ -1,0 +1,60 @@
+//! A time limit for whatever a function does.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use crate::sched::header::G;
+use crate::sched::interrupt::Limit;
+use crate::sys::clock;
+
+/// The error of [`timeout`]: the time was over first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed(());
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time limit has been reached")
+    }
+}
+
+impl Error for Elapsed {}
+
+impl From<Elapsed> for io::Error {
+    fn from(elapsed: Elapsed) -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, elapsed)
+    }
+}
+
+/// Runs `f` on the calling goroutine, for `time` at most: when that is over, the call that `f`
+/// waits in, or its next one that may suspend, unwinds, destructors run, and the result is
+/// [`Elapsed`].
+///
+/// A function that neither waits nor yields is not ended, nor is one that unwinds already; a result
+/// that comes late but before such a call is given. Limits nest; of several that are over the
+/// outermost counts. `f` is ended once: if it catches the unwinding (`catch_unwind`), it has had
+/// it.
+///
+/// On a plain thread `f` runs without a limit: nothing could end its waits.
+///
+/// # Errors
+/// [`Elapsed`] when `f` was ended.
+///
+/// # Panics
+/// With the payload of a panic of `f`.
+pub fn timeout<T>(time: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
+    let Some(g) = G::current() else {
+        return Ok(f());
+    };
+    let limit = Limit::set(g, clock::after(time));
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => Ok(value),
+        Err(payload) if limit.is_reached(&*payload) => Err(Elapsed(())),
+        Err(payload) => {
+            drop(limit);
+            resume_unwind(payload)
+        }
+    }
+}

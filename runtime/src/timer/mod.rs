@@ -1,0 +1,3 @@
+//! The order of timers, apart from what they do.
+
+pub(crate) mod heap;
