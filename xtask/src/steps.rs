@@ -40,7 +40,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "portable",
-        about: "the tests on the portable switch",
+        about: "the tests on the portable switch and the portable poller",
         run: portable,
     },
     Step {
@@ -91,8 +91,9 @@ fn mprotect() -> Result<(), String> {
 }
 
 fn portable() -> Result<(), String> {
-    let mut command = cargo(RUNTIME_TESTS);
-    with_cfg(&mut command, "gopark_portable_switch", "target/portable");
+    let mut command = cargo(&format!("{RUNTIME_TESTS} -p gopark-poller"));
+    let cfgs = ["gopark_portable_switch", "gopark_portable_poller"];
+    with_cfgs(&mut command, &cfgs, "target/portable");
     call(command)
 }
 
@@ -112,7 +113,7 @@ fn loom() -> Result<(), String> {
     // A filter that matches nothing passes too: each package must have models.
     for package in ["gopark-stack", "gopark-poller", "gopark"] {
         let mut list = cargo(&format!("test --release -p {package} --lib loom -- --list"));
-        with_cfg(&mut list, "gopark_loom", "target/loom");
+        with_cfgs(&mut list, &["gopark_loom"], "target/loom");
         let listed = list
             .stderr(Stdio::inherit())
             .output()
@@ -122,7 +123,7 @@ fn loom() -> Result<(), String> {
         }
     }
     let mut command = cargo("test --release -p gopark-stack -p gopark-poller -p gopark --lib loom");
-    with_cfg(&mut command, "gopark_loom", "target/loom");
+    with_cfgs(&mut command, &["gopark_loom"], "target/loom");
     if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
         command.env("LOOM_MAX_PREEMPTIONS", "3");
     }
@@ -165,10 +166,14 @@ fn cargo(arguments: &str) -> Command {
     command
 }
 
-/// Adds a cfg to the flags, with a target folder of its own so that nothing else is rebuilt.
-fn with_cfg(command: &mut Command, cfg: &str, target: &str) {
-    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-    command.env("RUSTFLAGS", format!("{flags} --cfg {cfg}").trim());
+/// Adds cfgs to the flags, with a target folder of its own so that nothing else is rebuilt.
+fn with_cfgs(command: &mut Command, cfgs: &[&str], target: &str) {
+    let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    for cfg in cfgs {
+        flags.push_str(" --cfg ");
+        flags.push_str(cfg);
+    }
+    command.env("RUSTFLAGS", flags.trim());
     command.env("CARGO_TARGET_DIR", target);
 }
 

@@ -38,6 +38,17 @@ pub(crate) struct Watch {
     slot: OnceLock<Slot<NetWaiter>>,
 }
 
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Short locks, which the poller takes too.
+        unsuspended(|| {
+            let registration = self.registration.get_mut();
+            registration.unwrap_or_else(PoisonError::into_inner).take();
+            self.slot.take();
+        });
+    }
+}
+
 #[derive(Debug)]
 struct Registration {
     /// Deregisters when it is dropped.

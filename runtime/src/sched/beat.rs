@@ -18,6 +18,8 @@ const EVERY_NANOS: u64 = 50_000;
 const SWITCHES_MAX: u32 = 61;
 /// Between two looks at the network by Ms that run.
 const NETWORK_EVERY_NANOS: u64 = 100_000;
+/// After which another M must look, because this one keeps its goroutine.
+const OVERDUE_NANOS: u64 = 1_000_000;
 
 /// The count of one M.
 #[derive(Debug)]
@@ -45,6 +47,11 @@ impl Beat {
         left == 0
     }
 
+    /// The next switch looks: there is a new P, with timers of its own.
+    pub(crate) fn hurry(&self) {
+        self.left.set(0);
+    }
+
     /// A new count begins.
     fn begin(&self, now: u64) {
         let each = now.saturating_sub(self.since.get()) / u64::from(self.switches.get());
@@ -55,6 +62,16 @@ impl Beat {
         // Of one switch after a look, the next one looks.
         self.left.set(switches - 1);
     }
+}
+
+/// Whether an M that holds a P, but does not come to its loop, keeps somebody waiting who waits for
+/// time or for the network.
+#[cold]
+pub(crate) fn is_overdue(m: &Machine) -> bool {
+    let shared = m.shared();
+    let now = clock::now();
+    m.p().timers.next() <= now
+        || shared.is_unattended() && now.saturating_sub(shared.net.polled_at()) >= OVERDUE_NANOS
 }
 
 /// In the loop of an M that holds a P: looks, if the count is over.

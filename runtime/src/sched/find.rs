@@ -9,6 +9,8 @@
 //! | 5    | half of another P's queue; on the last of 4 passes its `runnext`, after a grace   |
 //! | 6    | a fair batch of the global queue                                                  |
 //!
+//! Before, in the machine's loop, what `beat.rs` finds due is put at the tail of the local queue.
+//!
 //! The global queue is two: goroutines, and Ms that claim a P for theirs; they take turns.
 //!
 //! Steps 1 to 4 also run on the stack of the goroutine that leaves, which then switches straight to

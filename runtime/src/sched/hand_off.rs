@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "empties the caches of a retired P")]
 
+use super::beat;
 use super::find;
 use super::grant::{Give, Given};
 use super::machine::{Machine, Standing};
@@ -75,11 +76,11 @@ pub(crate) fn claim(m: &Machine) {
 /// A pinned M whose slice is over lets others run, and keeps its thread.
 #[cold]
 pub(crate) fn give_way(m: &Machine) {
-    let stays = m.p().index < m.shared().procs.limit();
-    if stays && !find::anybody_nearby(m) {
+    let shared = m.shared();
+    let stays = m.p().index < shared.procs.limit();
+    if stays && !find::anybody_nearby(m) && !beat::is_overdue(m) {
         return;
     }
-    let shared = m.shared();
     m.grant.claim();
     let p = m.release();
     shared.claims.push(m.index);

@@ -173,6 +173,7 @@ impl Machine {
         p.counts.ticks.add(1);
         p.hold.take_up(self.token);
         self.p.store(ptr::from_ref(p).cast_mut(), Ordering::Relaxed);
+        self.beat.hurry();
         self.is_detached.store(false, Ordering::Relaxed);
         self.shared().monitor.busy();
     }

@@ -130,9 +130,10 @@ impl<'a> Sysmon<'a> {
         if !self.unattended {
             return false;
         }
-        // Short pauses: a P may become idle, or a timer due on a P that is busy.
-        round.waiting = true;
+        // Short pauses, if a timer is soon due on a P that is busy, or an idle P could poll.
+        round.waiting |= shared.next_timer() <= clock.saturating_add(POLL_EVERY_NANOS);
         if shared.idle.idle_ps() != 0 {
+            round.waiting = true;
             if was_unattended {
                 // The M that comes finds nothing else, and polls.
                 shared.submitted();
