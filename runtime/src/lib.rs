@@ -61,6 +61,10 @@ pub mod time;
 pub mod net;
 
 #[cfg(not(gopark_loom))]
+#[expect(dead_code, reason = "what waits in lists comes next")]
+mod wait;
+
+#[cfg(not(gopark_loom))]
 mod api;
 
 #[cfg(not(gopark_loom))]

@@ -48,7 +48,7 @@ const CRATES: [(&str, Layers); 3] = [
             &["task"],
             &["queue", "timer"],
             &["sched"],
-            &["net", "time"],
+            &["net", "time", "wait"],
             &["api"],
         ],
     ),

@@ -20,10 +20,15 @@ impl Wakeup {
     /// Takes the wait, if nobody has: the goroutine, when the caller must put it on a queue.
     #[must_use]
     pub(crate) fn wake(self) -> Option<GRef> {
+        self.claim().flatten()
+    }
+
+    /// Takes the wait: `None` if somebody else has; the goroutine, when the caller must put it on a
+    /// queue.
+    pub(crate) fn claim(self) -> Option<Option<GRef>> {
         let g = self.g.get();
-        let delivered =
-            g.wait_word.take(self.ticket, By::Event) && g.state.deliver(self.id) == Wake::Enqueue;
-        delivered.then_some(self.g)
+        let taken = g.wait_word.take(self.ticket, By::Event);
+        taken.then(|| (g.state.deliver(self.id) == Wake::Enqueue).then_some(self.g))
     }
 
     /// The same, and puts it on a queue.
