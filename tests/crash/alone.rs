@@ -3,8 +3,8 @@
 use std::process::{Command, Output};
 
 fn alone(case: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_alone"))
-        .arg(case)
+    Command::new("timeout")
+        .args(["30", env!("CARGO_BIN_EXE_alone"), case])
         .env("RUST_BACKTRACE", "0")
         .output()
         .unwrap()
@@ -15,6 +15,9 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// The lines of the report, after the first two.
+///
+/// # Panics
+/// When there is none, also if the program has not ended after half a minute.
 #[track_caller]
 fn deadlock(case: &str) -> Vec<String> {
     let output = alone(case);
@@ -70,9 +73,28 @@ fn a_sleep_that_somebody_can_end_is_no_deadlock() {
         "main-exits",
         "a-thread-wakes-later",
         "blocked-in-the-kernel",
+        "everybody-sleeps",
+        "waits-for-another-process",
     ] {
         assert_eq!(goes_well(case), "no deadlock\n", "{case}");
     }
+}
+
+#[test]
+fn a_deadlock_that_comes_after_sleeping_or_reading_is_reported() {
+    for case in ["sleeps-and-parks", "reads-and-parks"] {
+        let lines = deadlock(case);
+        assert!(
+            lines.len() == 1 && lines[0].contains("[park, "),
+            "{case}: {lines:#?}"
+        );
+    }
+}
+
+/// Nobody waits for the moments that limits and parks no longer have.
+#[test]
+fn a_deadlock_after_waits_that_ended_early_is_reported() {
+    assert_eq!(deadlock("parks-after-limits").len(), 1);
 }
 
 #[test]

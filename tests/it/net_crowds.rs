@@ -9,11 +9,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use gopark::goroutine::Goroutine;
-use gopark::net::{Pollable, TcpListener, TcpStream, UnixStream};
+use gopark::net::{Pollable, TcpListener, TcpStream};
 use gopark::runtime::Builder;
-use gopark_tests::{Watchdog, build, run, runtime, spin, wait_until};
+use gopark_tests::{Watchdog, build, run, spin, wait_until};
 
-use crate::net_edges::{LOCAL, pair};
+use crate::net_edges::LOCAL;
 
 /// Raises the limit as far as it goes: how many descriptors the process may have.
 fn descriptors_max() -> usize {

@@ -103,8 +103,8 @@ fn close_at_any_moment_ends_a_conversation() {
                 let (a, b) = pair();
                 let (c, d) = (a.try_clone().unwrap(), b.try_clone().unwrap());
                 let talks = [
-                    gopark::spawn(move || while (&a).write(&[0; 64]).is_ok() {}),
-                    gopark::spawn(move || while matches!((&b).read(&mut [0; 50]), Ok(1..)) {}),
+                    gopark::spawn(move || while (&a).write(&[0; 20_000]).is_ok() {}),
+                    gopark::spawn(move || while matches!((&b).read(&mut [0; 9_000]), Ok(1..)) {}),
                 ];
                 gopark::spawn(move || {
                     gopark::time::sleep(Duration::from_micros(n * 7919 % 2000));

@@ -5,11 +5,14 @@
 
 #![expect(unsafe_code, reason = "starts runtimes; forks")]
 
+use std::io::Read;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gopark::goroutine::Builder;
+use gopark::net::Pollable;
 use gopark_tests::{build, runtime};
 
 fn main() {
@@ -21,6 +24,11 @@ fn main() {
         "main-exits" => main_exits(),
         "a-thread-wakes-later" => a_thread_wakes_later(),
         "blocked-in-the-kernel" => blocked_in_the_kernel(),
+        "everybody-sleeps" => everybody_sleeps(),
+        "waits-for-another-process" => waits_for_another_process(),
+        "sleeps-and-parks" => sleeps_and_parks(),
+        "reads-and-parks" => reads_and_parks(),
+        "parks-after-limits" => parks_after_limits(),
         "fork" => fork(),
         "fork-outside" => fork_outside(),
         "command" => command(),
@@ -96,6 +104,62 @@ fn blocked_in_the_kernel() {
         gopark::park();
     });
     println!("no deadlock");
+}
+
+fn everybody_sleeps() {
+    runtime(2).run(|| {
+        let pause = Duration::from_millis(300);
+        let sleeper = gopark::spawn(move || gopark::time::sleep(2 * pause));
+        gopark::park_timeout(pause);
+        sleeper.join().unwrap();
+    });
+    println!("no deadlock");
+}
+
+/// Reads what a process writes, which does nothing for a while.
+fn read_slowly() {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "sleep 0.5; echo done"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = Pollable::new(child.stdout.take().unwrap()).unwrap();
+    let mut text = String::new();
+    out.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "done\n");
+    child.wait().unwrap();
+}
+
+fn waits_for_another_process() {
+    runtime(2).run(read_slowly);
+    println!("no deadlock");
+}
+
+fn sleeps_and_parks() {
+    runtime(2).run(|| {
+        gopark::time::sleep(Duration::from_millis(50));
+        gopark::park();
+    });
+}
+
+fn reads_and_parks() {
+    runtime(2).run(|| {
+        read_slowly();
+        gopark::park();
+    });
+}
+
+/// What is left of waits that have ended wakes nobody.
+fn parks_after_limits() {
+    runtime(1).run(|| {
+        let hour = Duration::from_secs(3600);
+        gopark::time::timeout(hour, || ()).unwrap();
+        gopark::current().unpark();
+        gopark::park_timeout(hour);
+        let me = gopark::current();
+        gopark::go(move || me.unpark());
+        gopark::park_timeout(hour);
+        assert!(gopark::time::after_func(hour, || ()).stop());
+        gopark::park();
+    });
 }
 
 /// Forks; the child does `f` and exits with 0, or with 1 if `f` panicked. Prints how it ended.
