@@ -275,8 +275,12 @@ fn one_half_reads_while_the_other_writes() {
     }
 }
 
-/// Reads a byte that is not there yet: waits in the runtime that runs this.
+/// Waits in the runtime that runs this, in vain and then for a byte.
 fn waits_for_a_byte(a: &TcpStream, b: &TcpStream) {
+    b.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    let error = (&*b).read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    b.set_read_timeout(None).unwrap();
     let writer = a.try_clone().unwrap();
     let writes = gopark::spawn(move || (&writer).write_all(b"x").unwrap());
     (&*b).read_exact(&mut [0]).unwrap();
