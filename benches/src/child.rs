@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::measure::{Peer, Result, Track};
-use crate::peers::{blocked, hogs, parked, recursion, sysmon};
+use crate::peers::{blocked, connections, hogs, parked, ready, recursion, sysmon};
 
 /// No measurement takes nearly as long; a child that does is stuck.
 const CHILD_MAX: Duration = Duration::from_secs(300);
@@ -44,6 +44,14 @@ pub(crate) enum Task {
     SysmonBusy { ms: u64 },
     /// All threads while nothing runs.
     SysmonIdle { ms: u64 },
+    /// A socket that becomes ready while all Ps are busy.
+    Ready { ms: u64 },
+    /// Idle connections.
+    Connections {
+        #[arg(value_enum)]
+        reader: connections::Reader,
+        count: usize,
+    },
 }
 
 /// The child's side: measures and prints.
@@ -55,6 +63,8 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         Task::Blocked { call, rounds } => print(&blocked::measure(call, rounds)?),
         Task::SysmonBusy { ms } => print(&sysmon::busy(Duration::from_millis(ms))?),
         Task::SysmonIdle { ms } => print(&sysmon::idle(Duration::from_millis(ms))?),
+        Task::Ready { ms } => print(&ready::measure(Duration::from_millis(ms))?),
+        Task::Connections { reader, count } => print(&connections::measure(reader, count)?),
     }
 }
 
@@ -79,6 +89,10 @@ impl Task {
             }
             Self::SysmonBusy { ms } => vec!["sysmon-busy".into(), ms.to_string()],
             Self::SysmonIdle { ms } => vec!["sysmon-idle".into(), ms.to_string()],
+            Self::Ready { ms } => vec!["ready".into(), ms.to_string()],
+            Self::Connections { reader, count } => {
+                vec!["connections".into(), name_of(reader), count.to_string()]
+            }
         }
     }
 }
@@ -192,6 +206,11 @@ mod tests {
             },
             Task::SysmonBusy { ms: 6 },
             Task::SysmonIdle { ms: 7 },
+            Task::Ready { ms: 8 },
+            Task::Connections {
+                reader: connections::Reader::GoparkDense,
+                count: 9,
+            },
         ];
         for task in tasks {
             let line = ["child".to_owned()].into_iter().chain(task.args());

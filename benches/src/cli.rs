@@ -28,6 +28,12 @@ pub(crate) enum Command {
     Switch(RunArgs),
     /// What the scheduler promises: latency beside hogs and blocked threads, and what that costs.
     Sched(RunArgs),
+    /// Servers that send back what they receive: round trips, latencies, fixed rates.
+    Echo(RunArgs),
+    /// How late timers are, and sockets beside goroutines that keep all Ps busy.
+    Sleep(RunArgs),
+    /// The memory of many idle connections, each with a reader that waits.
+    Connections(RunArgs),
     /// One measurement that needs a process of its own; prints one JSON object.
     #[command(subcommand, hide = true)]
     Child(Task),

@@ -37,6 +37,9 @@ fn main() -> ExitCode {
     let done = match cli::parse().command {
         Command::Switch(args) => run_suite(&workloads::SWITCH, &args),
         Command::Sched(args) => run_suite(&workloads::SCHED, &args),
+        Command::Echo(args) => run_suite(&workloads::ECHO, &args),
+        Command::Sleep(args) => run_suite(&workloads::SLEEP, &args),
+        Command::Connections(args) => run_suite(&workloads::CONNECTIONS, &args),
         Command::Child(task) => child::run(&task).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

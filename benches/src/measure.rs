@@ -105,6 +105,39 @@ impl<F: FnMut(u64) -> Result<Duration>> Peer for Timed<F> {
     }
 }
 
+/// A peer whose sample is one run in this process that gives several values.
+pub(crate) struct Sampled<F> {
+    tracks: Vec<Track>,
+    run: F,
+}
+
+impl<F: FnMut() -> Result<Vec<f64>>> Sampled<F> {
+    /// `run` gives a value for each of `tracks`, in their order.
+    pub(crate) fn boxed<'a>(tracks: Vec<Track>, run: F) -> Box<dyn Peer + 'a>
+    where
+        F: 'a,
+    {
+        Box::new(Self { tracks, run })
+    }
+}
+
+impl<F: FnMut() -> Result<Vec<f64>>> Peer for Sampled<F> {
+    fn tracks(&self) -> Vec<Track> {
+        self.tracks.clone()
+    }
+
+    fn prepare(&mut self, _: Duration) -> Result<()> {
+        // To warm up.
+        (self.run)().map(drop)
+    }
+
+    fn sample(&mut self) -> Result<Vec<f64>> {
+        let values = (self.run)()?;
+        debug_assert_eq!(values.len(), self.tracks.len());
+        Ok(values)
+    }
+}
+
 /// Times `iterations` calls of `operation`.
 #[inline(always)]
 pub(crate) fn time(iterations: u64, mut operation: impl FnMut()) -> Duration {

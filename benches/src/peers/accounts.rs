@@ -77,6 +77,10 @@ impl Accounts {
                 threads.insert(tid, counts);
             }
         }
+        Self::of_threads(who, taken, threads)
+    }
+
+    fn of_threads(who: Who, taken: Instant, threads: HashMap<String, Counts>) -> Result<Self> {
         if threads.is_empty() {
             return Err(format!("no such thread: {who:?}").into());
         }
@@ -161,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_not_there_is_an_error() {
-        let refused = Accounts::of(Who::Sysmon).unwrap_err().to_string();
+        let found = Accounts::of_threads(Who::Sysmon, Instant::now(), HashMap::new());
+        let refused = found.unwrap_err().to_string();
         assert!(refused.contains("Sysmon"), "{refused}");
     }
 }

@@ -7,10 +7,17 @@
 pub(crate) mod accounts;
 pub(crate) mod baton;
 pub(crate) mod blocked;
+pub(crate) mod connections;
+pub(crate) mod echo;
 pub(crate) mod goroutines;
 pub(crate) mod hogs;
+pub(crate) mod latencies;
 pub(crate) mod parked;
 pub(crate) mod raw;
+pub(crate) mod ready;
 pub(crate) mod recursion;
+pub(crate) mod sockets;
 pub(crate) mod sysmon;
+pub(crate) mod tasks;
 pub(crate) mod threads;
+pub(crate) mod timers;

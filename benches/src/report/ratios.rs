@@ -31,7 +31,7 @@ const KIB: f64 = 1024.0;
 /// Mappings may come and go with the heap, but not with goroutines.
 const VMAS_MAX: f64 = 0.001;
 
-static BUDGETS: [Budget; 15] = [
+static BUDGETS: [Budget; 20] = [
     Budget {
         name: "switch-raw: gopark / corosensei",
         value: |m| m.ratio(("switch-raw", "gopark"), ("switch-raw", "corosensei")),
@@ -139,6 +139,41 @@ static BUDGETS: [Budget; 15] = [
         must: Bound::AtMost(0.0),
         aim: None,
         unit: "each",
+    },
+    Budget {
+        name: "echo-64-64b: threads / gopark",
+        value: |m| m.ratio(("echo-64-64b", "threads"), ("echo-64-64b", "gopark")),
+        must: Bound::AtLeast(1.0),
+        aim: None,
+        unit: "x",
+    },
+    Budget {
+        name: "echo-64-64b: tokio-1t / gopark-1p",
+        value: |m| m.ratio(("echo-64-64b", "tokio-1t"), ("echo-64-64b", "gopark-1p")),
+        must: Bound::AtLeast(1.1),
+        aim: None,
+        unit: "x",
+    },
+    Budget {
+        name: "echo-64-16k: threads / gopark",
+        value: |m| m.ratio(("echo-64-16k", "threads"), ("echo-64-16k", "gopark")),
+        must: Bound::AtLeast(1.0),
+        aim: None,
+        unit: "x",
+    },
+    Budget {
+        name: "echo-64-16k: tokio-1t / gopark-1p",
+        value: |m| m.ratio(("echo-64-16k", "tokio-1t"), ("echo-64-16k", "gopark-1p")),
+        must: Bound::AtLeast(1.1),
+        aim: None,
+        unit: "x",
+    },
+    Budget {
+        name: "ready-under-hogs: p99",
+        value: |m| m.get("ready-under-hogs-p99", "gopark"),
+        must: Bound::AtMost(1000.0),
+        aim: None,
+        unit: "us",
     },
 ];
 

@@ -62,8 +62,8 @@ pub(crate) fn write_notes(
 ) -> io::Result<()> {
     writeln!(
         out,
-        "A sample is the mean of an interval of {} ms or, where it says so, of one fresh process. \
-         Peers take turns, sample by sample.",
+        "A sample is the mean of an interval of {} ms or, where it says so, of a longer one, or of \
+         one fresh process. Peers take turns, sample by sample.",
         plan.interval.as_millis()
     )?;
     for workload in chosen {

@@ -4,12 +4,15 @@
 //! same words stand under the table and in `README.md`.
 
 mod calls;
+mod connections;
+mod echo;
 mod latency;
 mod memory;
 mod recursion;
 mod scheduling;
 mod switching;
 mod sysmon;
+mod timers;
 
 use crate::facts;
 use crate::measure::{Peer, Plan, Result, Track};
@@ -67,7 +70,40 @@ pub(crate) static SCHED: Suite = Suite {
     ],
 };
 
-pub(crate) static SUITES: [&Suite; 2] = [&SWITCH, &SCHED];
+/// How fast sockets are, and how long they let one wait.
+pub(crate) static ECHO: Suite = Suite {
+    name: "echo",
+    workloads: &[
+        &echo::ONE_SMALL,
+        &echo::SOME_SMALL,
+        &echo::MANY_SMALL,
+        &echo::ONE_LARGE,
+        &echo::SOME_LARGE,
+        &echo::MANY_LARGE,
+        &echo::SOME_OPEN,
+        &echo::MANY_OPEN,
+    ],
+};
+
+/// How late timers and sockets are.
+pub(crate) static SLEEP: Suite = Suite {
+    name: "sleep",
+    workloads: &[
+        &timers::SLEEP_10K,
+        &timers::SLEEP_50US,
+        &timers::TIMER_STOP,
+        &timers::TIMER_PAIR,
+        &timers::READY_UNDER_HOGS,
+    ],
+};
+
+/// What connections cost that do nothing.
+pub(crate) static CONNECTIONS: Suite = Suite {
+    name: "connections",
+    workloads: &[&connections::IDLE_CONNECTIONS],
+};
+
+pub(crate) static SUITES: [&Suite; 5] = [&SWITCH, &SCHED, &ECHO, &SLEEP, &CONNECTIONS];
 
 impl Suite {
     /// Whatever `chosen` understands.
