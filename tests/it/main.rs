@@ -3,6 +3,7 @@
 mod blocking;
 mod edges;
 mod ends;
+mod examples;
 mod fairness;
 mod hogs;
 mod limits;

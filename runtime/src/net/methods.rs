@@ -56,7 +56,8 @@ macro_rules! timeouts {
 macro_rules! deadlines {
     () => {
         /// Sets the time from which on reads and writes fail with `WouldBlock`, even if they need
-        /// not wait; `None` is never. It holds until it is set again, and for what waits now too.
+        /// not wait; `None` is never. It holds until it is set again, and for what waits now too:
+        /// who takes `WouldBlock` for a wish to try again must move the deadline first.
         ///
         /// # Errors
         /// [`Closed`](crate::net::Closed) after `close`.

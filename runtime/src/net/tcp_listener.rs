@@ -34,8 +34,8 @@ impl TcpListener {
     ///
     /// # Errors
     /// What the system says. One such as `EMFILE`, too many open files, is not the end of the
-    /// listener: the connection stays in the queue. Connections that ended in the queue are passed
-    /// over.
+    /// listener: the connection stays in the queue, and who tries again at once spins. Connections
+    /// that ended in the queue are passed over.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, addr) = accept(&self.0)?;
         let addr = addr.as_socket().ok_or(Errno::INVAL)?;
