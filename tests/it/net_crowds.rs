@@ -161,7 +161,7 @@ fn sockets_are_served_while_ps_come_and_go() {
                         ask(&stream, n * round);
                         answers += 1;
                     }
-                    if n % 3 == 0 {
+                    if n.is_multiple_of(3) {
                         gopark::time::sleep(Duration::from_micros(n as u64 * 50));
                     }
                 }

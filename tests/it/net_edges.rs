@@ -226,6 +226,20 @@ fn to_std_and_back_keeps_mode_and_timeouts() {
 }
 
 #[test]
+fn a_timeout_that_was_cleared_does_not_come_back_in_std() {
+    let (a, b) = pair();
+    a.set_read_timeout(Some(SHORT)).unwrap();
+    a.set_write_timeout(Some(SHORT)).unwrap();
+    let a = TcpStream::from_std(a.into_std().unwrap()).unwrap();
+    a.set_read_timeout(None).unwrap();
+    a.set_write_timeout(None).unwrap();
+    let std = a.into_std().unwrap();
+    assert_eq!(std.read_timeout().unwrap(), None);
+    assert_eq!(std.write_timeout().unwrap(), None);
+    drop(b);
+}
+
+#[test]
 fn connecting_gives_up_in_time() {
     twice(|| {
         // A full queue: nobody accepts, and the system drops what asks.

@@ -132,7 +132,7 @@ fn descriptors_whose_numbers_come_again_wake_no_stranger() {
         let mut writers = Vec::new();
         let mut readers = Vec::new();
         let read = |n: usize| {
-            let (a, b) = if n % 2 == 0 {
+            let (a, b) = if n.is_multiple_of(2) {
                 let (a, b) = UnixStream::pair().unwrap();
                 (std::os::fd::OwnedFd::from(a), std::os::fd::OwnedFd::from(b))
             } else {

@@ -108,7 +108,7 @@ fn close_at_any_moment_ends_a_conversation() {
                 ];
                 gopark::spawn(move || {
                     gopark::time::sleep(Duration::from_micros(n * 7919 % 2000));
-                    let closed = if n % 2 == 0 { c } else { d };
+                    let closed = if n.is_multiple_of(2) { c } else { d };
                     closed.close();
                     is_closed(closed.peek(&mut [0]));
                     // A peer that waits for room is told when the last handle goes.
