@@ -49,6 +49,19 @@ fn a_peer_that_resets_ends_what_writes_and_what_reads() {
     });
 }
 
+/// Goal: a close reaches a peer that waits for room, although a handle of the closed end lives.
+#[test]
+fn a_close_ends_what_a_peer_writes() {
+    run(2, || {
+        let (a, b) = pair();
+        let writes = gopark::spawn(move || is_reset((&a).write_all(&vec![0; 64 << 20])));
+        (&b).read_exact(&mut [0; 1000]).unwrap();
+        b.close();
+        writes.join().unwrap();
+        drop(b);
+    });
+}
+
 #[test]
 fn each_direction_ends_by_itself() {
     twice(|| {

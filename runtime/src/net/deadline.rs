@@ -4,7 +4,7 @@
 //! them, a moment of `sys/clock.rs`.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::error;
@@ -17,6 +17,8 @@ const NONE: u64 = 0;
 #[derive(Debug)]
 pub(crate) struct Limits {
     timeout_ns: AtomicU64,
+    /// A timeout was set, or taken away.
+    was_set: AtomicBool,
     deadline: AtomicU64,
 }
 
@@ -24,6 +26,7 @@ impl Limits {
     pub(crate) const fn new() -> Limits {
         Limits {
             timeout_ns: AtomicU64::new(NONE),
+            was_set: AtomicBool::new(false),
             deadline: AtomicU64::new(NEVER),
         }
     }
@@ -41,7 +44,12 @@ impl Limits {
         }
         let ns = timeout.map_or(NONE, clock::nanos);
         self.timeout_ns.store(ns, Ordering::Relaxed);
+        self.was_set.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    pub(crate) fn was_set(&self) -> bool {
+        self.was_set.load(Ordering::Relaxed)
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {

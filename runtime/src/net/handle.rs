@@ -204,6 +204,11 @@ impl<T: AsFd> Inner<T> {
         if !self.closed.swap(true, Ordering::Release) {
             // Not connected, or no socket at all: nothing to end.
             let _ = rustix::net::shutdown(&self.io, Shutdown::Both);
+            // Data that nobody will read: a peer that waits for room would wait for the last handle
+            // to be dropped. It is reset, as it is by the end of a descriptor with unread data.
+            if rustix::io::ioctl_fionread(&self.io).is_ok_and(|unread| unread > 0) {
+                let _ = rustix::net::connect_unspec(&self.io);
+            }
             self.watch.disturb(Direction::Read);
             self.watch.disturb(Direction::Write);
         }
@@ -213,11 +218,12 @@ impl<T: AsFd> Inner<T> {
         let nonblocking = self.nonblocking.into_inner();
         rustix::io::ioctl_fionbio(&self.io, nonblocking)?;
         let socket = SockRef::from(&self.io);
-        if let Some(timeout) = self.reads.timeout() {
-            socket.set_read_timeout(Some(timeout))?;
+        // A descriptor that came with timeouts has them still, whatever was set since.
+        if self.reads.was_set() {
+            socket.set_read_timeout(self.reads.timeout())?;
         }
-        if let Some(timeout) = self.writes.timeout() {
-            socket.set_write_timeout(Some(timeout))?;
+        if self.writes.was_set() {
+            socket.set_write_timeout(self.writes.timeout())?;
         }
         Ok(self.io)
     }

@@ -185,10 +185,17 @@ impl Timers {
     /// Sweeps if most entries are stale: what is gone.
     #[cold]
     fn sweep_if_worth(&self, stale: usize) -> Vec<Target> {
-        let mut heap = self.heap();
+        let heap = self.heap();
         if stale <= heap.len() / 2 {
             return Vec::new();
         }
+        drop(heap);
+        self.sweep()
+    }
+
+    /// Sweeps, however little is stale: what is gone.
+    fn sweep(&self) -> Vec<Target> {
+        let mut heap = self.heap();
         let gone = heap.sweep(Target::is_open);
         self.stale.store(0, Ordering::Relaxed);
         self.next.store(heap.next(), Ordering::Relaxed);
@@ -259,6 +266,14 @@ impl Shared {
         let stale = timers.stale.fetch_add(1, Ordering::Relaxed) + 1;
         if stale >= SWEEP_MIN {
             let gone = timers.sweep_if_worth(stale);
+            gone.into_iter().for_each(|target| self.bury(target));
+        }
+    }
+
+    /// Takes all stale entries out of all heaps.
+    pub(crate) fn sweep_timers(&self) {
+        for p in self.procs.iter() {
+            let gone = p.timers.sweep();
             gone.into_iter().for_each(|target| self.bury(target));
         }
     }

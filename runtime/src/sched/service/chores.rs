@@ -131,6 +131,8 @@ impl Worker<'_> {
         }
         if is(Chore::Rest) {
             self.trimmer.rest(shared);
+            // Nobody waits for those.
+            shared.sweep_timers();
             deadlock::check(shared);
         }
         if is(Chore::LongSlices)
