@@ -136,7 +136,13 @@ pub(super) static TIMER_PAIR: Workload = Workload {
     names: &["timer-pair"],
     weight: 1,
     peers: timer_pair,
-    note: |_| "on one P: `after_func` and at once `stop`; no other timer is set".into(),
+    note: |_| {
+        format!(
+            "on one P: `after_func` and at once `stop`, no other timer is set; with a yield after \
+             each {}, for what the runtime leaves to others",
+            timers::YIELD_EVERY
+        )
+    },
 };
 
 fn timer_pair(_: &Plan) -> Result<Peers> {
