@@ -16,8 +16,12 @@ use crate::sys::clock;
 const EVERY_NANOS: u64 = 50_000;
 /// Switches between two looks, at most: as often as Go's global queue is looked at.
 const SWITCHES_MAX: u32 = 61;
-/// Between two looks at the network by Ms that run.
-const NETWORK_EVERY_NANOS: u64 = 100_000;
+/// Between two looks at the network by Ms that run; with much to do already, the second.
+const NETWORK_EVERY_NANOS: u64 = 200_000;
+const NETWORK_EVERY_BUSY_NANOS: u64 = 1_000_000;
+/// Goroutines in the local queue, more than which is much: what comes then would push the older ones
+/// out to the global queue, where they wait longer.
+const MUCH: usize = 64;
 /// After which another M must look, because this one keeps its goroutine.
 const OVERDUE_NANOS: u64 = 1_000_000;
 
@@ -96,8 +100,11 @@ fn look_now(m: &Machine) {
     let now = clock::now();
     m.beat.begin(now);
     shared.fire_due(timers, now, &mut |g| m.push(g));
-    if waiting && now.saturating_sub(shared.net.polled_at()) >= NETWORK_EVERY_NANOS {
+    let since = now.saturating_sub(shared.net.polled_at());
+    if waiting && m.p().queue.len() <= MUCH && since >= NETWORK_EVERY_NANOS {
         shared.net.look(shared, &mut |g| m.push(g));
+    } else if waiting && since >= NETWORK_EVERY_BUSY_NANOS {
+        shared.net.look(shared, &mut |g| shared.inject.push(g));
     }
     if m.p().has_work() && shared.procs.limit() > 1 {
         shared.submitted();

@@ -8,6 +8,7 @@ use super::grant::Given;
 use super::idle::Retract;
 use super::machine::Machine;
 use super::service::chores::Chore;
+use crate::queue::local::HALF;
 use crate::sys::clock::{self, NEVER};
 
 /// Polls until `m`, which is on the idle list and has the turn, is given something, or has taken a
@@ -36,7 +37,10 @@ pub(crate) fn poll(m: &Machine) -> Option<Given> {
         }
         if let Retract::Search { p } = shared.idle.retract(m.index) {
             m.take_back(p);
-            ready.drain(..).for_each(|g| m.push(g));
+            // More than the local queue takes well goes where others find it, the oldest first.
+            let here = ready.len().min(HALF);
+            ready.drain(..here).for_each(|g| m.push(g));
+            ready.drain(..).for_each(|g| shared.inject.push(g));
             return None;
         }
         ready.drain(..).for_each(|g| shared.inject.push(g));

@@ -265,28 +265,32 @@ impl Shared {
         let timers = &self.proc(p).timers;
         let stale = timers.stale.fetch_add(1, Ordering::Relaxed) + 1;
         if stale >= SWEEP_MIN {
-            let gone = timers.sweep_if_worth(stale);
-            gone.into_iter().for_each(|target| self.bury(target));
+            self.bury(timers.sweep_if_worth(stale));
         }
     }
 
     /// Takes all stale entries out of all heaps.
     pub(crate) fn sweep_timers(&self) {
         for p in self.procs.iter() {
-            let gone = p.timers.sweep();
-            gone.into_iter().for_each(|target| self.bury(target));
+            self.bury(p.timers.sweep());
         }
     }
 
-    /// Drops an entry, where the program's destructors may run.
-    fn bury(&self, target: Target) {
-        if let Target::Timer(mut timer, _) = target
-            && matches!(timer.action, Action::Spawn(_))
-            && Arc::get_mut(&mut timer).is_some()
-        {
-            // Without a stack for it, the function's values are not dropped.
-            let timer = ManuallyDrop::new(timer);
-            let _ = launch::service(self, move |_| drop(ManuallyDrop::into_inner(timer)));
+    /// Drops entries; those with the program's values where its destructors may run.
+    fn bury(&self, gone: Vec<Target>) {
+        let last = |target: Target| match target {
+            Target::Timer(mut timer, _) => {
+                let has_values = matches!(timer.action, Action::Spawn(_));
+                let is_last = Arc::get_mut(&mut timer).is_some();
+                (has_values && is_last).then_some(timer)
+            }
+            Target::Wait(..) => None,
+        };
+        let last: Vec<_> = gone.into_iter().filter_map(last).collect();
+        if !last.is_empty() {
+            // Without a stack for it, the values are not dropped.
+            let last = ManuallyDrop::new(last);
+            let _ = launch::service(self, move |_| drop(ManuallyDrop::into_inner(last)));
         }
     }
 
@@ -330,7 +334,7 @@ impl Shared {
             Target::Timer(timer, ticket) if timer.word.take(ticket, By::Time) => {
                 timer.fire(self, ready);
             }
-            stale => self.bury(stale),
+            stale => self.bury(vec![stale]),
         }
     }
 }

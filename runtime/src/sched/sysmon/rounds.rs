@@ -293,9 +293,12 @@ impl<'a> Sysmon<'a> {
         let roused = if self.pause < PAUSE_MAX || !asleep() {
             monitor.sleep(DOZE, Some(self.pause), || false)
         } else {
-            // What is left to clean, and whether anybody can ever wake up.
+            // What is left to clean, and whether anybody can ever wake up. Who has been awake since
+            // may have kept that from being seen: it is looked at again.
+            let wakes = || self.shared.idle.census().wakes;
+            let before = wakes();
             self.shared.chores.ask(Chore::Rest);
-            monitor.sleep(DEEP, None, || !asleep());
+            monitor.sleep(DEEP, None, || !asleep() || wakes() != before);
             true
         };
         if roused {
