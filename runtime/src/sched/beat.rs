@@ -19,8 +19,8 @@ const SWITCHES_MAX: u32 = 61;
 /// Between two looks at the network by Ms that run; with much to do already, the second.
 const NETWORK_EVERY_NANOS: u64 = 200_000;
 const NETWORK_EVERY_BUSY_NANOS: u64 = 1_000_000;
-/// Goroutines in the local queue, more than which is much: what comes then would push the older ones
-/// out to the global queue, where they wait longer.
+/// Goroutines in the local queue, more than which is much: what comes then would push the older
+/// ones out to the global queue, where they wait longer.
 const MUCH: usize = 64;
 /// After which another M must look, because this one keeps its goroutine.
 const OVERDUE_NANOS: u64 = 1_000_000;
