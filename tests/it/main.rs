@@ -10,6 +10,8 @@ mod limits;
 mod locals;
 mod locking;
 mod monitor;
+// polling's own wait makes five system calls.
+#[cfg(not(gopark_portable_poller))]
 mod net_cost;
 mod net_crowds;
 mod net_deadlines;
