@@ -69,17 +69,19 @@ mod api;
 
 #[cfg(not(gopark_loom))]
 pub use crate::{
+    api::future::JoinFuture,
     api::goroutine::{current, park, try_current, yield_now},
     api::join::JoinHandle,
+    api::join_set::JoinSet,
     api::procs::{num_cpu, num_goroutines, procs, set_procs},
     api::raw,
     api::runtime::run,
+    api::scope::{Scope, ScopedJoinHandle, scope},
     api::spawn::{go, spawn},
     api::thread::{
-        Exited, OsThreadGuard, blocking, exit, lock_os_thread, no_preempt, on_thread_stack,
-        remaining_stack,
+        OsThreadGuard, blocking, exit, lock_os_thread, no_preempt, on_thread_stack, remaining_stack,
     },
-    sched::park::Cancelled,
+    sched::park::{Cancelled, Exited},
     time::park_timeout,
 };
 

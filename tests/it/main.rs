@@ -1,11 +1,13 @@
 //! What users of gopark rely on, on real stacks and threads.
 
 mod blocking;
+mod cancel;
 mod edges;
 mod ends;
 mod examples;
 mod fairness;
 mod hogs;
+mod join_set;
 mod limits;
 mod locals;
 mod locking;
@@ -25,6 +27,7 @@ mod net_unix;
 mod panics;
 mod parking;
 mod procs;
+mod scope;
 mod signals;
 mod spawning;
 mod stacks;

@@ -29,6 +29,11 @@ impl Goroutine {
         Goroutine { g, id, name }
     }
 
+    /// Where it is, to be trusted only together with the id.
+    pub(crate) fn place(&self) -> (GRef, u64) {
+        (self.g, self.id)
+    }
+
     /// The id.
     pub fn id(&self) -> GoroutineId {
         GoroutineId(self.id)
@@ -43,6 +48,18 @@ impl Goroutine {
     /// calls before that count once. Of a goroutine that has ended: does nothing.
     pub fn unpark(&self) {
         park::act(self.g, self.g.get().state.unpark(self.id));
+    }
+
+    /// Cancels the goroutine: the call that it waits in, or its next one that may suspend, unwinds
+    /// with [`Cancelled`](crate::Cancelled), and destructors run. One that has not begun drops its
+    /// closure instead of running it.
+    ///
+    /// A goroutine that neither waits nor yields is not ended, nor is one that unwinds already: its
+    /// destructors may wait. It unwinds once for all calls before that: if it catches the unwinding
+    /// (`catch_unwind`), it goes on, and may be cancelled again. Of one that has ended: does
+    /// nothing. May be called by any thread, and by the goroutine itself.
+    pub fn cancel(&self) {
+        park::cancel(self.g, self.id);
     }
 }
 

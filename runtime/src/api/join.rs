@@ -8,7 +8,7 @@ use crate::sched::header::{self, G};
 use crate::sched::packet::{Receiver, Sleeper};
 use crate::sched::park;
 use crate::sys::fork;
-use crate::task::packet_state::Wait;
+use crate::task::packet_state::{Wait, Withdraw};
 
 /// The right to wait for a goroutine and to have its result. Dropping it detaches the goroutine.
 pub struct JoinHandle<T> {
@@ -24,9 +24,13 @@ impl<T> JoinHandle<T> {
         }
     }
 
+    pub(crate) fn receiver(&mut self) -> &mut Receiver<T> {
+        &mut self.receiver
+    }
+
     /// Waits for the end of the goroutine: its value, or the payload of its panic
-    /// ([`Cancelled`](crate::Cancelled) if its runtime was dropped). In a goroutine it blocks that
-    /// goroutine only; on a plain thread, the thread.
+    /// ([`Cancelled`](crate::Cancelled) if it was cancelled, or its runtime dropped). In a
+    /// goroutine it blocks that goroutine only; on a plain thread, the thread.
     ///
     /// # Errors
     /// The payload of the panic.
@@ -34,22 +38,31 @@ impl<T> JoinHandle<T> {
     /// # Panics
     /// On a plain thread of a forked child, where the goroutine will never end.
     pub fn join(mut self) -> Result<T, Box<dyn Any + Send>> {
-        if !self.receiver.is_done() {
-            match G::current() {
-                Some(me) => {
-                    let receiver = &mut self.receiver;
+        let receiver = &mut self.receiver;
+        match G::current() {
+            // A stale wake may end a park.
+            Some(me) => {
+                while receiver.withdraw() == Withdraw::Pending {
+                    let receiver = &mut *receiver;
                     let waiter = park::Waiter::of(me);
                     park::park_with(me, header::Wait::Join, move || {
                         receiver.register(Sleeper::Goroutine(waiter)) == Wait::Sleep
                     });
                 }
-                None => {
-                    assert!(!fork::is_child(), "gopark: a join was {}", fork::TEXT);
-                    self.receiver.wait_on_thread();
-                }
+            }
+            None if receiver.is_done() => {}
+            None => {
+                assert!(!fork::is_child(), "gopark: a join was {}", fork::TEXT);
+                receiver.wait_on_thread();
             }
         }
-        self.receiver.take()
+        receiver.take()
+    }
+
+    /// Cancels the goroutine: see [`Goroutine::cancel`]. [`JoinHandle::join`] then gives
+    /// [`Cancelled`](crate::Cancelled) as the error, unless the goroutine has ended otherwise.
+    pub fn cancel(&self) {
+        self.goroutine.cancel();
     }
 
     /// Whether the goroutine has ended. `join` does not block then.

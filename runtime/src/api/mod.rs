@@ -1,12 +1,15 @@
 //! The public surface: thin, documented, without protocols of its own.
 
 pub(crate) mod builder;
+pub(crate) mod future;
 pub(crate) mod goroutine;
 pub(crate) mod join;
+pub(crate) mod join_set;
 pub(crate) mod leaked;
 pub(crate) mod local;
 pub(crate) mod procs;
 pub mod raw;
 pub(crate) mod runtime;
+pub(crate) mod scope;
 pub(crate) mod spawn;
 pub(crate) mod thread;

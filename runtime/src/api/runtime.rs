@@ -17,6 +17,7 @@ use gopark_stack::{Line, Part};
 use crate::api::builder::Builder;
 use crate::api::join::JoinHandle;
 use crate::api::leaked::Leaked;
+use crate::api::scope::{Scope, scope_in};
 use crate::api::spawn::{Home, spawn_unbound};
 use crate::sched::header::{G, GRef};
 use crate::sched::launch::Options;
@@ -91,6 +92,19 @@ impl Runtime {
             Ok(handle) => handle,
             Err(error) => panic!("gopark::Runtime::spawn: {error}"),
         }
+    }
+
+    /// [`scope`](fn@crate::scope) for goroutines of this runtime, from anywhere: `f` runs on the
+    /// caller, a plain thread too, which then waits for them.
+    ///
+    /// # Panics
+    /// As [`scope`](fn@crate::scope); on a plain thread of a forked child.
+    #[track_caller]
+    pub fn scope<'env, F, T>(&self, f: F) -> T
+    where
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+    {
+        scope_in(Arc::clone(&self.shared), f)
     }
 
     /// Goroutines that have not ended; may be too large by those that are being spawned.

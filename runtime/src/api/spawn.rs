@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "ends a packet that no goroutine will finish")]
 
 use std::io;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -10,9 +11,11 @@ use gopark_stack::Class;
 
 use crate::api::goroutine::Goroutine;
 use crate::api::join::JoinHandle;
+use crate::api::scope::{Scope, ScopedJoinHandle};
 use crate::sched::header::{G, GRef};
 use crate::sched::launch::{self, Options};
-use crate::sched::packet::Packet;
+use crate::sched::packet::{Company, Packet};
+use crate::sched::park::Cancelled;
 use crate::sched::shared::Shared;
 
 /// Where a goroutine is to live.
@@ -56,17 +59,37 @@ pub(crate) fn spawn_unbound<F, T>(
 where
     F: FnOnce() -> T,
 {
-    let (receiver, packet) = Packet::<T>::pair();
-    let name = options.name.clone();
-    match launch_at::<F, T>(home, options, f, packet) {
-        Ok((g, id)) => Ok(JoinHandle::new(receiver, Goroutine::new(g, id, name))),
-        Err(error) => {
-            // There is no goroutine: this side ends its share of the packet.
-            // SAFETY: from `Packet::<T>::pair`, and nobody else will finish it.
-            unsafe { Packet::<T>::finish(packet, Err(Box::new(()))) };
-            Err(error)
-        }
+    spawn_in::<F, T>(home, options, f, None)
+}
+
+/// The share in a packet of a goroutine that there is not yet.
+struct Unborn<T>(*mut u8, PhantomData<T>);
+
+impl<T> Drop for Unborn<T> {
+    fn drop(&mut self) {
+        // There is no goroutine: this side ends its share.
+        // SAFETY: from `Packet::<T>::pair`, and nobody else will finish it.
+        unsafe { Packet::<T>::finish(self.0, Err(Box::new(Cancelled))) };
     }
+}
+
+/// The same, in company that is told of the goroutine's end; also if it does not begin.
+#[track_caller]
+pub(crate) fn spawn_in<F, T>(
+    home: Home<'_>,
+    options: Options,
+    f: F,
+    company: Option<Arc<dyn Company>>,
+) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T,
+{
+    let (receiver, packet) = Packet::<T>::pair(company);
+    let unborn = Unborn::<T>(packet, PhantomData);
+    let name = options.name.clone();
+    let (g, id) = launch_at::<F, T>(home, options, f, packet)?;
+    std::mem::forget(unborn);
+    Ok(JoinHandle::new(receiver, Goroutine::new(g, id, name)))
 }
 
 /// Spawns a goroutine in the caller's runtime. It runs next on the caller's P when the caller parks
@@ -154,12 +177,33 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let class = self.limit.map(Class::for_limit).transpose()?;
-        let options = Options {
-            class,
+        let options = self.options()?;
+        spawn_unbound(Home::Here("gopark::goroutine::Builder::spawn"), options, f)
+    }
+
+    /// Spawns in a scope.
+    ///
+    /// # Errors
+    /// As [`Builder::spawn`].
+    #[track_caller]
+    pub fn spawn_scoped<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        scope.spawn_with(self.options()?, f)
+    }
+
+    #[track_caller]
+    fn options(self) -> io::Result<Options> {
+        Ok(Options {
+            class: self.limit.map(Class::for_limit).transpose()?,
             name: self.name,
             spawned_at: Location::caller(),
-        };
-        spawn_unbound(Home::Here("gopark::goroutine::Builder::spawn"), options, f)
+        })
     }
 }

@@ -6,13 +6,9 @@ use std::panic::resume_unwind;
 use crate::sched::blocking::Blocking;
 use crate::sched::bound;
 use crate::sched::header::{G, GRef};
+use crate::sched::park::Exited;
 use crate::sched::thread_stack;
 use crate::sys::thread;
-
-/// The payload with which a goroutine ends that called [`exit`]: `JoinHandle::join` gives it as the
-/// error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exited;
 
 /// Ends the calling goroutine after running its destructors. Others are not touched; when the main
 /// goroutine calls it, `Runtime::run` resumes unwinding with [`Exited`] in the caller. It unwinds:

@@ -26,6 +26,7 @@ use super::packet::{Packet, drop_result};
 use crate::fatal::no_unwind;
 use crate::sched::locals;
 use crate::sched::machine::{Machine, pin, unpin};
+use crate::sched::park;
 use crate::sched::run;
 use crate::sched::shared::Shared;
 
@@ -125,7 +126,11 @@ where
         // SAFETY: `create` made the box.
         *unsafe { Box::from_raw(g.closure.cast::<F>()) }
     };
-    let outcome = catch_unwind(AssertUnwindSafe(f));
+    let body = || {
+        park::begin(g);
+        f()
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(body));
     if g.has_locals() {
         // A destructor may park; a request to stop could not end it by unwinding.
         g.state.set_deaf(true);

@@ -1,10 +1,13 @@
-//! Time limits of what a goroutine does: how one makes it unwind.
+//! What makes a goroutine unwind that may go on afterwards: time limits, and being cancelled.
 //!
 //! A goroutine keeps a list of its limits, the outermost first. When the time of one has come, its
 //! alarm is marked and the goroutine interrupted: the park that it is in, or its next one, unwinds
 //! with the limit's mark, and whoever set the limit catches that. Of several that are due the
 //! outermost counts. A limit makes its goroutine unwind once: who catches the unwinding in between
 //! has had it.
+//!
+//! Cancelling a goroutine is a bit of its life-cycle word, which it takes when it unwinds for it:
+//! so that happens once, and before any limit.
 //!
 //! # Invariants
 //!
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::machine::{pin, unpin};
+use super::park::{Cancelled, Exited};
 use super::timers::{Action, Timer};
 use crate::sched::header::{G, GRef};
 use crate::task::state::Wake;
@@ -110,9 +114,33 @@ impl Drop for Limit<'_> {
     }
 }
 
+/// What an unwinding is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Panic,
+    /// The goroutine has called `exit`.
+    Exit,
+    /// It was cancelled, its runtime ends, or a time limit is reached.
+    Request,
+}
+
+/// What the unwinding with this payload is for.
+pub(crate) fn kind(payload: &(dyn std::any::Any + Send)) -> Kind {
+    if payload.is::<Cancelled>() || payload.is::<Reached>() {
+        Kind::Request
+    } else if payload.is::<Exited>() {
+        Kind::Exit
+    } else {
+        Kind::Panic
+    }
+}
+
 /// The reason for which the running goroutine, which was interrupted, must unwind, if there is one.
 #[cold]
 pub(crate) fn reason(g: &G) -> Option<Box<dyn std::any::Any + Send>> {
+    if g.state.take_cancel() {
+        return Some(Box::new(Cancelled));
+    }
     g.state.take_interrupt();
     let limits = g.limits.take()?;
     let due = limits.iter().find_map(|timer| match timer.action() {

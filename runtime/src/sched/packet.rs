@@ -9,13 +9,18 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 use std::thread::Thread;
 
-use super::park::{Cancelled, Waiter};
+use super::bound::Deaf;
+use super::machine::unsuspended;
+use super::park::{Cancelled, Decided, Waiter};
 use super::service::deadlock::WAITING_THREADS;
 use crate::fatal::no_unwind;
-use crate::task::packet_state::{Detach, Finish, PacketState, Wait};
+use crate::sched::header::G;
+use crate::task::packet_state::{Detach, Finish, PacketState, Wait, Withdraw};
 
 /// What a goroutine gave: its value or its panic.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Any + Send>>;
@@ -25,18 +30,52 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 pub(crate) enum Sleeper {
     Goroutine(Waiter),
     Thread(Thread),
+    Task(Waker),
+}
+
+/// A sleeper that was taken out of its slot.
+enum Woken {
+    Goroutine(Decided),
+    Thread(Thread),
+    Task(Waker),
 }
 
 impl Sleeper {
-    fn wake(self) {
+    /// The first half of a wake, before the result is published: of a goroutine's park it is the
+    /// only one that matters, for threads and tasks the second is.
+    fn decide(self) -> Woken {
         match self {
-            Sleeper::Goroutine(waiter) => waiter.ready(),
-            Sleeper::Thread(thread) => {
+            Sleeper::Goroutine(waiter) => Woken::Goroutine(waiter.decide()),
+            Sleeper::Thread(thread) => Woken::Thread(thread),
+            Sleeper::Task(waker) => Woken::Task(waker),
+        }
+    }
+}
+
+impl Woken {
+    fn go(self) {
+        match self {
+            Woken::Goroutine(decided) => decided.go(),
+            Woken::Thread(thread) => {
                 WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
                 thread.unpark();
             }
+            Woken::Task(waker) => {
+                // The program's code, which may park here; who ends cannot be cancelled.
+                let _deaf = G::current().map(Deaf::begin);
+                no_unwind("the waker of a task that joins panicked", || waker.wake());
+            }
         }
     }
+}
+
+/// Those among whom a goroutine runs, who must know of its end: its scope.
+pub(crate) trait Company: Send + Sync {
+    /// It panicked; gives the payload that its handle shall have. Before its result is there.
+    fn failed(&self, payload: Box<dyn Any + Send>) -> Box<dyn Any + Send>;
+
+    /// It has ended: nothing of its closure or result is used by it any more.
+    fn left(&self);
 }
 
 /// Owned by a goroutine and its handle together: see `packet_state.rs`.
@@ -44,6 +83,8 @@ pub(crate) struct Packet<T> {
     state: PacketState,
     sleeper: UnsafeCell<Option<Sleeper>>,
     outcome: UnsafeCell<Option<Outcome<T>>>,
+    /// The goroutine's.
+    company: UnsafeCell<Option<Arc<dyn Company>>>,
 }
 
 /// The handle's share of a packet.
@@ -57,11 +98,12 @@ unsafe impl<T: Send> Sync for Receiver<T> {}
 
 impl<T> Packet<T> {
     /// A packet: the handle's share, and the goroutine's as an address for [`Packet::finish`].
-    pub(crate) fn pair() -> (Receiver<T>, *mut u8) {
+    pub(crate) fn pair(company: Option<Arc<dyn Company>>) -> (Receiver<T>, *mut u8) {
         let packet = Box::new(Packet {
             state: PacketState::new(),
             sleeper: UnsafeCell::new(None),
             outcome: UnsafeCell::new(None),
+            company: UnsafeCell::new(company),
         });
         let raw = NonNull::from(Box::leak(packet));
         (Receiver(raw), raw.as_ptr().cast())
@@ -76,21 +118,36 @@ impl<T> Packet<T> {
         let packet: *mut Packet<T> = packet.cast();
         // SAFETY: the goroutine's share keeps the packet alive until `finish` or `publish` below.
         let this = unsafe { &*packet };
+        // SAFETY: the goroutine's.
+        let company = unsafe { (*this.company.get()).take() };
+        let outcome = match (&company, outcome) {
+            (Some(company), Err(payload)) => Err(company.failed(payload)),
+            (_, outcome) => outcome,
+        };
         // SAFETY: invariant 2: the outcome is the goroutine's until `finish`.
         unsafe { *this.outcome.get() = Some(outcome) };
-        match this.state.finish() {
-            Finish::Leave => {}
-            Finish::TakeWaiter => {
+        // Not suspended in between: somebody may wait for `publish`.
+        let (finish, woken) = unsuspended(|| {
+            let finish = this.state.finish();
+            let woken = (finish == Finish::TakeWaiter).then(|| {
                 // SAFETY: invariant 1: `Taking` gives the slot to us.
                 let sleeper = unsafe { (*this.sleeper.get()).take() };
+                let sleeper = sleeper.expect("a registered waiter is in the slot");
+                let woken = sleeper.decide();
                 this.state.publish();
-                sleeper.expect("a registered waiter is in the slot").wake();
-            }
-            Finish::Free => {
-                // SAFETY: the handle is gone: the packet is ours alone.
-                let packet = unsafe { Box::from_raw(packet) };
-                drop_result(packet);
-            }
+                woken
+            });
+            (finish, woken)
+        });
+        if let Some(woken) = woken {
+            woken.go();
+        }
+        if finish == Finish::Free {
+            // SAFETY: the handle is gone: the packet is ours alone.
+            drop_result(unsafe { Box::from_raw(packet) });
+        }
+        if let Some(company) = company {
+            company.left();
         }
     }
 }
@@ -133,7 +190,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Registers who shall be woken by the result; at most once.
+    /// Registers who shall be woken by the result; not while somebody is registered.
     pub(crate) fn register(&mut self, sleeper: Sleeper) -> Wait {
         let packet = self.packet();
         // SAFETY: invariant 1: the slot is the handle's until `wait`.
@@ -141,9 +198,27 @@ impl<T> Receiver<T> {
         packet.state.wait()
     }
 
+    /// Takes back whom the handle has registered, if anybody: nobody is woken any more. Otherwise
+    /// the result is there.
+    pub(crate) fn withdraw(&mut self) -> Withdraw {
+        if self.is_done() {
+            return Withdraw::Done;
+        }
+        if self.packet().state.withdraw() == Withdraw::Pending {
+            // SAFETY: invariant 1: the slot is the handle's again.
+            drop(unsafe { (*self.packet().sleeper.get()).take() });
+            return Withdraw::Pending;
+        }
+        // The goroutine takes the sleeper out: a few instructions, in which it is not suspended.
+        while !self.is_done() {
+            std::thread::yield_now();
+        }
+        Withdraw::Done
+    }
+
     /// Takes the outcome of a goroutine that is done.
     pub(crate) fn take(&mut self) -> Outcome<T> {
-        assert!(self.is_done(), "woken before the result was there");
+        assert!(self.is_done(), "a result was taken before it was there");
         // SAFETY: invariant 2: done, so the outcome is the handle's.
         unsafe { (*self.packet().outcome.get()).take() }.expect("an outcome is taken once")
     }
@@ -151,10 +226,11 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
+        let _ = self.withdraw();
         loop {
             match self.packet().state.detach() {
                 Detach::Leave => return,
-                Detach::Again => std::hint::spin_loop(),
+                Detach::Again => std::thread::yield_now(),
                 Detach::Free => break,
             }
         }

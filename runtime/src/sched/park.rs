@@ -24,14 +24,19 @@ use crate::queue::local::HALF;
 use crate::sched::header::{G, GRef, Wait};
 use crate::task::state::{Check, Commit, State, Wake};
 
-/// The payload with which a goroutine ends when its runtime is dropped: `JoinHandle::join` gives
-/// it as the error.
+/// The payload with which a goroutine ends that was cancelled, or whose runtime is dropped:
+/// `JoinHandle::join` gives it as the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 
+/// The payload with which a goroutine ends that called [`exit`](crate::exit): `JoinHandle::join`
+/// gives it as the error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exited;
+
 /// A goroutine that is about to park, or parked: the right to make it ready, once.
 ///
-/// Dropping it unused leaves the goroutine parked until its runtime ends.
+/// Dropping it unused leaves the goroutine parked until it is cancelled or its runtime ends.
 #[derive(Debug)]
 #[must_use = "a waiter that is dropped is never woken"]
 pub struct Waiter {
@@ -53,11 +58,35 @@ impl Waiter {
     /// finished parking too. After the goroutine's end it does nothing.
     #[doc(alias = "goready")]
     pub fn ready(self) {
-        act(self.g, self.g.get().state.ready(self.id));
+        self.decide().go();
+    }
+
+    /// The first half of [`Waiter::ready`]: afterwards it can end no other park.
+    #[inline]
+    pub(crate) fn decide(self) -> Decided {
+        Decided {
+            g: self.g,
+            wake: self.g.get().state.ready(self.id),
+        }
     }
 }
 
-/// Unwinds a goroutine whose runtime ends, or a time limit of which is reached.
+/// A wake that was decided.
+#[must_use = "the goroutine may be in no queue"]
+pub(crate) struct Decided {
+    g: GRef,
+    wake: Wake,
+}
+
+impl Decided {
+    /// The second half of a wake.
+    #[inline]
+    pub(crate) fn go(self) {
+        act(self.g, self.wake);
+    }
+}
+
+/// Unwinds a goroutine that was cancelled, whose runtime ends, or a time limit of which is reached.
 ///
 /// # Panics
 /// Inside the closure of a park.
@@ -84,6 +113,19 @@ fn end_or_panic(g: &G, check: Check) {
     if let Some(reason) = interrupt::reason(g) {
         resume_unwind(reason);
     }
+}
+
+/// Unwinds a goroutine that was cancelled before it ran.
+#[inline]
+pub(crate) fn begin(g: &G) {
+    if g.state.check() == Check::Interrupt {
+        end_or_panic(g, Check::Interrupt);
+    }
+}
+
+/// Cancels goroutine `id`, if it has not ended.
+pub(crate) fn cancel(g: GRef, id: u64) {
+    act(g, g.get().state.cancel(id));
 }
 
 /// Runs `f` on the goroutine `g`, which runs: the end of its runtime does not end a park in it.

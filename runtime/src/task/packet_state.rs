@@ -1,27 +1,34 @@
 //! The word between a goroutine and its `JoinHandle`.
 //!
 //! ```text
-//!              wait                 finish
-//!  Pending ------------> Waiting ------------> Taking ----> Done
-//!     |  \                  |                                ^
-//!     |   \ finish          | detach                         |
-//!     |    +----------------|--------------------------------+
-//!     +---- detach ---------+---> Detached
+//!              wait
+//!         ------------>            finish           publish
+//!  Pending              Waiting ------------> Taking ----> Done
+//!     |  \  <-----------    |                                ^
+//!     |   \   withdraw                                       |
+//!     |    \ finish                                          |
+//!     |     +------------------------------------------------+
+//!     +---- detach ----> Detached
 //! ```
 //!
 //! Two parties own the packet. The goroutine finishes it once; the handle waits, asks, or goes
 //! away. The last one to leave frees it: the goroutine from `Detached`, the handle from `Done`.
 //!
+//! A wait may end without a result: its goroutine is cancelled, or a task is polled again with
+//! another waker. Then the handle withdraws, and has the slot back; if that fails, the goroutine is
+//! taking the waiter out this very moment, and the handle waits for `Done`, a few instructions
+//! away.
+//! A goroutine that is taken out is woken, but not queued yet, before `Done`: so once a handle has
+//! withdrawn or seen `Done`, no wake of this packet can end another park of its waiter.
+//!
 //! # Invariants
 //!
-//! 1. The waiter's slot belongs to the handle until `Waiting`, then to whoever leaves `Waiting`.
+//! 1. The waiter's slot belongs to the handle in `Pending`, then to whoever leaves `Waiting`.
 //! 2. The result belongs to the goroutine until `Done`, then to the handle.
 //! 3. After `publish` the goroutine does not touch the packet again.
 //!
-//! `Taking` exists because a waiter may be torn away (its runtime ends) while the goroutine is
-//! taking the waiter out; the handle then waits for `Done`, a few instructions away.
-//!
-//! Modelled in `tests/loom_packet.rs`, with a finish that forgets a new waiter as the seeded bug.
+//! Modelled in `tests/loom_packet.rs`, each with a seeded bug: `join_against_finish`,
+//! `withdrawal_against_finish`, `second_waiter_against_finish`.
 
 use crate::shim::{AtomicU32, Ordering};
 
@@ -50,6 +57,16 @@ pub(crate) enum Wait {
     /// Registered: sleep until woken.
     Sleep,
     /// The result is there.
+    Done,
+}
+
+/// Whether the handle has its slot back.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withdraw {
+    /// The slot is the handle's.
+    Pending,
+    /// The result is there, or will be in a moment.
     Done,
 }
 
@@ -113,15 +130,31 @@ impl PacketState {
         }
     }
 
+    /// Ends the handle's wait, if there is one.
+    pub(crate) fn withdraw(&self) -> Withdraw {
+        let word = self.0.load(Ordering::Relaxed);
+        if word == PENDING {
+            return Withdraw::Pending;
+        }
+        // AcqRel: orders the uses of the slot, and later waits after this one.
+        let step = self
+            .0
+            .compare_exchange(WAITING, PENDING, Ordering::AcqRel, Ordering::Relaxed);
+        match step {
+            Ok(_) => Withdraw::Pending,
+            Err(_) => Withdraw::Done,
+        }
+    }
+
     /// Whether the result is there.
     pub(crate) fn is_done(&self) -> bool {
         // Acquire pairs with the Release in `finish` and `publish`.
         self.0.load(Ordering::Acquire) == DONE
     }
 
-    /// The handle goes away.
+    /// The handle goes away, with nothing in its slot.
     pub(crate) fn detach(&self) -> Detach {
-        let step = |word| (word == PENDING || word == WAITING).then_some(DETACHED);
+        let step = |word| (word == PENDING).then_some(DETACHED);
         // AcqRel: hands the packet over, or takes it over.
         match self
             .0
@@ -129,7 +162,25 @@ impl PacketState {
         {
             Ok(_) => Detach::Leave,
             Err(DONE) => Detach::Free,
-            Err(_) => Detach::Again,
+            Err(word) => {
+                debug_assert_ne!(word, WAITING, "a waiter was left behind");
+                Detach::Again
+            }
+        }
+    }
+
+    /// `withdraw` that decides on a stale look: the bug that the model must find.
+    #[cfg(all(test, gopark_loom))]
+    pub(crate) fn withdraw_seeded(&self) -> Withdraw {
+        let seen = self.0.load(Ordering::Acquire);
+        if seen == WAITING {
+            // Release as in `withdraw`: the step is what is wrong.
+            self.0.store(PENDING, Ordering::Release);
+        }
+        if seen == WAITING || seen == PENDING {
+            Withdraw::Pending
+        } else {
+            Withdraw::Done
         }
     }
 

@@ -1,10 +1,10 @@
 //! The life-cycle word of a goroutine.
 //!
 //! ```text
-//!   63  10      8           7         6      5       4        3       2..0
-//!  +------+-----------+-----------+------+-------+------+----------+-------+
-//!  |  id  | INTERRUPT | DELIVERED | DEAF | TOKEN | STOP | BY_TOKEN | phase |
-//!  +------+-----------+-----------+------+-------+------+----------+-------+
+//!   63  12     9         8           7         6      5       4        3       2..0
+//!  +------+--------+-----------+-----------+------+-------+------+----------+-------+
+//!  |  id  | CANCEL | INTERRUPT | DELIVERED | DEAF | TOKEN | STOP | BY_TOKEN | phase |
+//!  +------+--------+-----------+-----------+------+-------+------+----------+-------+
 //! ```
 //!
 //! This file owns the word: no other file names a bit or an ordering. Each method is one
@@ -71,7 +71,11 @@ const DEAF: u64 = 1 << 6;
 const DELIVERED: u64 = 1 << 7;
 /// Something wants the goroutine to unwind that may also be over by now: it looks at its next park.
 const INTERRUPT: u64 = 1 << 8;
-const ID_SHIFT: u32 = 10;
+/// Somebody cancelled the goroutine; taken when it unwinds for that, once.
+const CANCEL: u64 = 1 << 9;
+const ID_SHIFT: u32 = 12;
+/// Each of these ends a park, and makes the next end before it begins.
+const UNWIND: u64 = STOP | INTERRUPT | CANCEL;
 
 const FREE: u64 = 0;
 const OWNED: u64 = 1;
@@ -80,11 +84,11 @@ const PARKED: u64 = 3;
 const NOTIFIED: u64 = 4;
 
 const _: () = assert!(
-    PHASE & (BY_TOKEN | STOP | TOKEN | DEAF | DELIVERED | INTERRUPT) == 0,
+    PHASE & (BY_TOKEN | TOKEN | DEAF | DELIVERED | UNWIND) == 0,
     "fields overlap"
 );
 const _: () = assert!(
-    NOTIFIED <= PHASE && INTERRUPT < 1 << ID_SHIFT,
+    NOTIFIED <= PHASE && CANCEL < 1 << ID_SHIFT,
     "a field is too small"
 );
 
@@ -125,7 +129,7 @@ pub(crate) enum Check {
 
 /// Whether the goroutine must unwind instead of parking.
 fn must_unwind(word: u64) -> bool {
-    word & (STOP | INTERRUPT) != 0 && word & DEAF == 0
+    word & UNWIND != 0 && word & DEAF == 0
 }
 
 /// Whether a park by token must not happen.
@@ -150,6 +154,7 @@ impl fmt::Debug for State {
             (DEAF, "deaf"),
             (DELIVERED, "delivered"),
             (INTERRUPT, "interrupt"),
+            (CANCEL, "cancel"),
         ] {
             if word & bit != 0 {
                 write!(f, "+{name}")?;
@@ -183,7 +188,7 @@ impl State {
     #[inline]
     pub(crate) fn check(&self) -> Check {
         let word = self.0.load(Ordering::Relaxed);
-        if word & (PHASE | STOP | INTERRUPT) == OWNED {
+        if word & (PHASE | UNWIND) == OWNED {
             return Check::Go;
         }
         match word & PHASE {

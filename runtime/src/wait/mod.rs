@@ -10,6 +10,8 @@
 //! A node may be one of several of the same wait: those of a select have one ticket, as have a node
 //! and a deadline. Who takes the ticket wakes; for the others the node is void.
 
+pub(crate) mod arrivals;
+pub(crate) mod children;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod parker;

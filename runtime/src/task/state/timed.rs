@@ -12,9 +12,12 @@
 //! *Waker:* 1. take the wait; 2. `deliver`.
 //!
 //! Modelled in `tests/loom_timed.rs`, each with a seeded bug: `event_against_deadline`,
-//! `delivery_against_unwinding`, `unpark_against_deadline`, `interrupt_against_commit`.
+//! `delivery_against_unwinding`, `unpark_against_deadline`, `interrupt_against_commit`,
+//! `cancel_against_event`.
 
-use super::{BY_TOKEN, DELIVERED, INTERRUPT, NOTIFIED, OWNED, PARKED, PARKING, PHASE, State, Wake};
+use super::{
+    BY_TOKEN, CANCEL, DELIVERED, INTERRUPT, NOTIFIED, OWNED, PARKED, PARKING, PHASE, State, Wake,
+};
 use crate::shim::Ordering;
 
 impl State {
@@ -57,6 +60,26 @@ impl State {
     pub(crate) fn take_interrupt(&self) {
         // Acquire: pairs with the Release of `interrupt`, whose reason is looked at next.
         self.0.fetch_and(!INTERRUPT, Ordering::Acquire);
+    }
+
+    /// Asks goroutine `id` to unwind, once, and ends whatever park it is in: one step, so that it
+    /// ends no later park.
+    pub(crate) fn cancel(&self, id: u64) -> Wake {
+        self.unwind(id, CANCEL)
+    }
+
+    /// The owner follows the request: false if there is none.
+    pub(crate) fn take_cancel(&self) -> bool {
+        // Acquire: pairs with the Release of `cancel`.
+        self.0.fetch_and(!CANCEL, Ordering::Acquire) & CANCEL != 0
+    }
+
+    /// `cancel` in two steps: the bug that the model must find.
+    #[cfg(all(test, gopark_loom))]
+    pub(crate) fn cancel_seeded(&self, id: u64) -> Wake {
+        // AcqRel as in `cancel`.
+        self.0.fetch_or(CANCEL, Ordering::AcqRel);
+        self.ready(id)
     }
 
     /// `deliver` without the mark: the bug that the model must find.

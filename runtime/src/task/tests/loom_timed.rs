@@ -206,6 +206,49 @@ fn loom_seeded_bug_commit_that_sleeps_over_a_request_is_found() {
     interrupt_against_commit(State::commit_park_seeded);
 }
 
+/// Goal: a goroutine that is cancelled while an event ends its wait unwinds once, in that park or
+/// in the next, and no third park ends.
+fn cancel_against_event(cancel: fn(&State, u64) -> Wake) {
+    loom::model(move || {
+        let g = fake();
+        let ticket = g.wait.open();
+        g.state.begin_park();
+        let (one, two) = (Arc::clone(&g), Arc::clone(&g));
+        let event = thread::spawn(move || one.wake(ticket, By::Event, REAL));
+        let cancels = thread::spawn(move || {
+            if cancel(&two.state, ID) == Wake::Enqueue {
+                two.resumed.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        g.rest(g.state.commit_park());
+        let cancelled = g.state.take_cancel();
+        g.state.set_deaf(true);
+        let end = g.close(ticket);
+        g.state.set_deaf(false);
+        // A wake and nothing else ended the park.
+        assert!(cancelled || end != End::Closed);
+        event.join().unwrap();
+        g.state.begin_park();
+        let next = g.state.commit_park();
+        cancels.join().unwrap();
+        let resumed = g.resumed.load(Ordering::Relaxed);
+        let ended = resumed + u32::from(next == Commit::ResumeNow);
+        assert_eq!(ended, u32::from(!cancelled), "{:?}", g.state);
+        assert_eq!(g.state.take_cancel(), !cancelled);
+    });
+}
+
+#[test]
+fn loom_cancel_against_event() {
+    cancel_against_event(State::cancel);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_cancel_in_two_steps_is_found() {
+    cancel_against_event(State::cancel_seeded);
+}
+
 /// A timer that several use: stop and fire, of which one has the last word.
 fn stop_against_fire(take: fn(&WaitWord, Ticket, By) -> bool) {
     loom::model(move || {

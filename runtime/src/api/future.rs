@@ -1,0 +1,59 @@
+//! Joining a goroutine from asynchronous code.
+
+use std::any::Any;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::api::goroutine::Goroutine;
+use crate::api::join::JoinHandle;
+use crate::sched::packet::Sleeper;
+use crate::task::packet_state::{Wait, Withdraw};
+
+/// A [`JoinHandle`] as a future: its output is what [`JoinHandle::join`] gives. It works in any
+/// executor, on any thread. Dropping it detaches the goroutine.
+#[must_use = "futures do nothing unless polled"]
+pub struct JoinFuture<T>(JoinHandle<T>);
+
+impl<T> JoinFuture<T> {
+    /// The goroutine.
+    pub fn goroutine(&self) -> &Goroutine {
+        self.0.goroutine()
+    }
+}
+
+impl<T> Future for JoinFuture<T> {
+    type Output = Result<T, Box<dyn Any + Send>>;
+
+    /// # Panics
+    /// When the result has been given.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let receiver = self.0.receiver();
+        // The last poll's waker may be another.
+        if receiver.withdraw() == Withdraw::Pending {
+            let waker = Sleeper::Task(cx.waker().clone());
+            if receiver.register(waker) == Wait::Sleep {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(receiver.take())
+    }
+}
+
+impl<T> IntoFuture for JoinHandle<T> {
+    type Output = Result<T, Box<dyn Any + Send>>;
+    type IntoFuture = JoinFuture<T>;
+
+    fn into_future(self) -> JoinFuture<T> {
+        JoinFuture(self)
+    }
+}
+
+impl<T> fmt::Debug for JoinFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinFuture")
+            .field("goroutine", self.goroutine())
+            .finish_non_exhaustive()
+    }
+}
