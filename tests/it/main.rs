@@ -28,6 +28,7 @@ mod panics;
 mod parking;
 mod procs;
 mod scope;
+mod scope_cancel;
 mod signals;
 mod spawning;
 mod stacks;

@@ -61,7 +61,8 @@ impl Runtime {
     /// [`Builder::build`].
     ///
     /// # Panics
-    /// With the payload of a panic of `main`; when no stack is free.
+    /// With the payload of a panic of `main`; when no stack is free; in the closure of a
+    /// [`raw::park`](crate::raw::park).
     #[track_caller]
     pub fn run<T>(&self, main: impl FnOnce() -> T) -> T {
         let options = Options::here();
@@ -72,7 +73,10 @@ impl Runtime {
         // What `main` borrows must stay: a caller that is a goroutine waits to the end, also when
         // its own runtime is being dropped.
         let outcome = match G::current() {
-            Some(g) => park::undisturbed(g, run),
+            Some(g) => {
+                park::assert_may_wait(g);
+                park::undisturbed(g, run)
+            }
             None => run(),
         };
         outcome.unwrap_or_else(|payload| resume_unwind(payload))

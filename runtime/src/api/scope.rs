@@ -17,6 +17,7 @@ use crate::sched::launch::Options;
 use crate::sched::packet::{Company, Outcome};
 use crate::sched::park;
 use crate::sched::shared::Shared;
+use crate::sys::fork;
 use crate::wait::children::Children;
 
 /// Spawns goroutines that may borrow what lives longer than the call: all of them have ended when
@@ -40,11 +41,20 @@ use crate::wait::children::Children;
 /// `f` or waits for the goroutines, they are cancelled; when all have ended the caller unwinds. One
 /// that neither waits nor yields holds that up.
 ///
+/// What belongs to the closure cannot be borrowed: it ends before the goroutines do.
+///
+/// ```compile_fail,E0373
+/// gopark::scope(|s| {
+///     let number = 5;
+///     s.spawn(|| println!("{number}"));
+/// });
+/// ```
+///
 /// # Panics
-/// Outside a runtime (see [`Runtime::scope`](crate::runtime::Runtime::scope)). With the payload of
-/// a panic of `f`. When a goroutine of the scope panicked whose panic nobody got by joining it; its
-/// being cancelled, or calling [`exit`](crate::exit), does not count. See also
-/// [`Scope::cancel_on_panic`].
+/// Outside a runtime (see [`Runtime::scope`](crate::runtime::Runtime::scope)), and in the closure
+/// of a [`raw::park`](crate::raw::park). With the payload of a panic of `f`. When a goroutine of
+/// the scope panicked whose panic nobody got by joining it; its being cancelled, or calling
+/// [`exit`](crate::exit), does not count. See also [`Scope::cancel_on_panic`].
 #[track_caller]
 pub fn scope<'env, F, T>(f: F) -> T
 where
@@ -62,6 +72,9 @@ pub(crate) fn scope_in<'env, F, T>(shared: Arc<Shared>, f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
+    if let Some(g) = G::current() {
+        park::assert_may_wait(g);
+    }
     let scope = Scope {
         children: Children::new(),
         shared,
@@ -84,8 +97,8 @@ fn end<T>(children: &Children, outcome: Outcome<T>) -> T {
     });
     let request = catch_unwind(AssertUnwindSafe(|| children.wait())).err();
     if let Some(payload) = request {
-        if interrupt::kind(&*payload) == Kind::Panic {
-            // In a forked child: the goroutines are no more.
+        if fork::is_child() {
+            // The goroutines are no more.
             resume_unwind(payload);
         }
         children.cancel();

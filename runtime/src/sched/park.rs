@@ -123,6 +123,19 @@ pub(crate) fn begin(g: &G) {
     }
 }
 
+/// The running goroutine `g` is about to lend what it has, and to wait for it to come back: that
+/// wait must not fail.
+///
+/// # Panics
+/// Inside the closure of a park.
+#[track_caller]
+pub(crate) fn assert_may_wait(g: &G) {
+    assert!(
+        g.state.check() != Check::Parking,
+        "gopark: the closure that begins a park cannot wait for goroutines"
+    );
+}
+
 /// Cancels goroutine `id`, if it has not ended.
 pub(crate) fn cancel(g: GRef, id: u64) {
     act(g, g.get().state.cancel(id));
