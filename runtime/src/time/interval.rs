@@ -33,7 +33,7 @@ impl Interval {
     /// in time are left out, as Go's ticker drops them; the pace stays that of the first tick.
     ///
     /// # Panics
-    /// As [`sleep`](crate::time::sleep).
+    /// As [`sleep`](fn@crate::time::sleep).
     pub fn tick(&mut self) -> Instant {
         let Some(due) = self.next else {
             // Beyond what the clock can say.

@@ -218,7 +218,7 @@ fn park_thread(until: u64, publish: impl FnOnce(Waiter) -> bool) -> Ended {
     wait.park(until)
 }
 
-/// A moment for [`park`]; `None` never comes.
+/// A moment for [`park()`]; `None` never comes.
 pub(crate) fn deadline(at: Option<Instant>) -> u64 {
     at.map_or(NEVER, clock::of)
 }
