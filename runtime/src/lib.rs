@@ -65,6 +65,10 @@ pub mod net;
 mod wait;
 
 #[cfg(not(gopark_loom))]
+#[expect(dead_code, reason = "select comes next")]
+pub mod chan;
+
+#[cfg(not(gopark_loom))]
 mod api;
 
 #[cfg(not(gopark_loom))]

@@ -2,6 +2,8 @@
 
 mod blocking;
 mod cancel;
+mod chan;
+mod chan_ends;
 mod edges;
 mod ends;
 mod examples;

@@ -49,6 +49,7 @@ const CRATES: [(&str, Layers); 3] = [
             &["queue", "timer"],
             &["sched"],
             &["net", "time", "wait"],
+            &["chan"],
             &["api"],
         ],
     ),

@@ -48,6 +48,16 @@ pub(crate) struct Guard<'a, T> {
     m: Option<&'a Machine>,
 }
 
+impl<T> Guard<'_, T> {
+    /// Itself, if it may be held until the closure that begins a park releases it: not by a
+    /// goroutine in a blocking call, which comes back from that first. `None`: it is released.
+    #[inline]
+    pub(crate) fn across_park(self) -> Option<Self> {
+        let is_blocking = G::current().is_some_and(|g| g.blocking.get());
+        (!is_blocking).then_some(self)
+    }
+}
+
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
 

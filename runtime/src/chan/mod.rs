@@ -1,0 +1,99 @@
+//! Channels: crossbeam-channel's interface, for goroutines and threads alike.
+//!
+//! Both kinds may use the two sides of one channel; an operation that must wait blocks the
+//! goroutine only. Each message is received once, in the order in which it was sent, and those who
+//! wait are served in the order in which they came.
+//!
+//! ```
+//! let (requests, incoming) = gopark::chan::unbounded();
+//! let (outgoing, answers) = gopark::chan::bounded(0);
+//! // Nothing here holds a thread-local across a suspension.
+//! unsafe {
+//!     gopark::run(|| {
+//!         gopark::go(move || {
+//!             for n in incoming {
+//!                 outgoing.send(n * n).unwrap();
+//!             }
+//!         });
+//!         requests.send(7).unwrap();
+//!         assert_eq!(answers.recv(), Ok(49));
+//!         requests.close();
+//!         assert!(requests.send(8).is_err());
+//!     })
+//! }
+//! ```
+
+mod blocks;
+mod core;
+mod error;
+mod iter;
+mod place;
+mod queue;
+mod receiver;
+mod reserve;
+mod sender;
+mod state;
+mod timers;
+mod waiters;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::core::Chan;
+use self::queue::Queue;
+use self::receiver::Flavor;
+use self::timers::{At, Tick};
+
+pub use self::{
+    error::{
+        ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
+        SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
+    },
+    iter::{IntoIter, Iter, TryIter},
+    receiver::Receiver,
+    sender::Sender,
+};
+
+/// A channel with a buffer of `cap` messages. With 0 there is none: each message is handed from a
+/// sender to a receiver, and the one who comes first waits for the other.
+///
+/// # Panics
+/// When `cap` messages do not fit into memory.
+#[doc(alias = "make")]
+#[track_caller]
+pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
+    pair(Chan::new(Queue::ring(cap), Some(cap)))
+}
+
+/// A channel that always has room.
+pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    pair(Chan::new(Queue::blocks(), None))
+}
+
+fn pair<T>(chan: Chan<T>) -> (Sender<T>, Receiver<T>) {
+    let chan = Arc::new(chan);
+    (Sender(Arc::clone(&chan)), Receiver(Flavor::Chan(chan)))
+}
+
+/// A receiver to which the moment `time` from now is delivered, once, when it has come. Nobody is
+/// told of a moment beyond what the clock can say.
+pub fn after(time: Duration) -> Receiver<Instant> {
+    Instant::now().checked_add(time).map_or_else(never, at)
+}
+
+/// A receiver to which `moment` is delivered, once, when it has come.
+pub fn at(moment: Instant) -> Receiver<Instant> {
+    Receiver(Flavor::At(Arc::new(At::new(moment))))
+}
+
+/// A receiver to which moments are delivered, one every `period`, the first one period from now.
+/// There is room for one: while it has not been received, others are left out.
+#[doc(alias = "NewTicker")]
+pub fn tick(period: Duration) -> Receiver<Instant> {
+    Receiver(Flavor::Tick(Arc::new(Tick::new(period))))
+}
+
+/// A receiver to which nothing is ever delivered.
+pub const fn never<T>() -> Receiver<T> {
+    Receiver(Flavor::Never)
+}
