@@ -64,6 +64,12 @@ pub mod net;
 #[expect(dead_code, reason = "what waits in lists comes next")]
 mod wait;
 
+#[cfg_attr(
+    gopark_loom,
+    expect(dead_code, reason = "the models use parts of the state words")
+)]
+pub mod sync;
+
 #[cfg(not(gopark_loom))]
 #[expect(dead_code, reason = "select comes next")]
 pub mod chan;

@@ -37,3 +37,4 @@ mod stacks;
 mod timeouts;
 mod timers;
 mod timers_more;
+mod sync_mutex;

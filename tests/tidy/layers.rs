@@ -50,6 +50,7 @@ const CRATES: [(&str, Layers); 3] = [
             &["sched"],
             &["net", "time", "wait"],
             &["chan"],
+            &["sync"],
             &["api"],
         ],
     ),

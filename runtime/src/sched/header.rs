@@ -59,11 +59,21 @@ pub(crate) enum Wait {
     Sleep,
     Read,
     Write,
+    Mutex,
+    ReadLock,
+    WriteLock,
+    Condvar,
+    Once,
+    Barrier,
+    Semaphore,
+    WaitGroup,
+    Notify,
+    Cancellation,
 }
 
 impl Wait {
     /// As reports say it.
-    pub(crate) const TEXTS: [&str; 7] = [
+    pub(crate) const TEXTS: [&str; 17] = [
         "runnable",
         "park",
         "raw park",
@@ -71,6 +81,16 @@ impl Wait {
         "sleep",
         "IO wait, read",
         "IO wait, write",
+        "mutex",
+        "rwlock, read",
+        "rwlock, write",
+        "condvar",
+        "once",
+        "barrier",
+        "semaphore",
+        "wait group",
+        "notify",
+        "cancellation",
     ];
 }
 

@@ -1,0 +1,239 @@
+//! A condition variable.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::mutex::MutexGuard;
+use super::queue::{self, Entry, Outcome, Place, Queue, Waits};
+use crate::sched::header::Wait;
+use crate::sys::clock::{self, NEVER};
+use crate::wait::lock::Lock;
+use crate::wait::parker::deadline;
+
+/// Waiting until others have changed what a [`Mutex`](super::Mutex) protects: std's, without
+/// poison.
+///
+/// The oldest waiter is woken first, and nobody who comes later can take its wake. A wait whose
+/// time is over may find that it was woken at the last moment, and says so. Waits end early only by
+/// unwinding; programs should check their condition all the same.
+///
+/// ```
+/// use gopark::sync::{Condvar, Mutex};
+/// static READY: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+/// std::thread::spawn(|| {
+///     *READY.0.lock() = true;
+///     READY.1.notify_one();
+/// });
+/// let ready = READY.1.wait_while(READY.0.lock(), |ready| !*ready);
+/// assert!(*ready);
+/// ```
+pub struct Condvar {
+    synced: Lock<Synced>,
+    /// The length of the queue, for those who come to wake.
+    waiting: AtomicUsize,
+}
+
+struct Synced {
+    queue: Queue,
+    /// The number of the next waiter.
+    next: u64,
+}
+
+/// Whether a wait with a time limit ended by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    /// The time was over, and nobody had woken the waiter.
+    pub fn timed_out(&self) -> bool {
+        self.0
+    }
+}
+
+impl Condvar {
+    /// Nobody waits.
+    pub const fn new() -> Condvar {
+        Condvar {
+            synced: Lock::new(Synced {
+                queue: Queue::new(),
+                next: 0,
+            }),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Unlocks the mutex and waits to be woken, then locks it again. A wake that comes after the
+    /// unlocking is not lost. When the wait ends by unwinding, the mutex stays unlocked.
+    pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.wait_until(guard, NEVER).0
+    }
+
+    /// Waits as long as the condition holds, which is checked under the mutex.
+    pub fn wait_while<'a, T: ?Sized>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> MutexGuard<'a, T> {
+        while condition(&mut guard) {
+            guard = self.wait(guard);
+        }
+        guard
+    }
+
+    /// [`wait`](Condvar::wait), for `time` at most; locking the mutex again takes as long as it
+    /// takes.
+    pub fn wait_timeout<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        time: Duration,
+    ) -> (MutexGuard<'a, T>, WaitTimeoutResult) {
+        self.wait_until(guard, clock::after(time))
+    }
+
+    /// [`wait`](Condvar::wait), until `moment` at most.
+    pub fn wait_deadline<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        moment: Instant,
+    ) -> (MutexGuard<'a, T>, WaitTimeoutResult) {
+        self.wait_until(guard, deadline(Some(moment)))
+    }
+
+    /// [`wait_while`](Condvar::wait_while), for `time` at most; timed out means that the condition
+    /// still holds.
+    pub fn wait_timeout_while<'a, T: ?Sized>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        time: Duration,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> (MutexGuard<'a, T>, WaitTimeoutResult) {
+        let until = clock::after(time);
+        let mut is_over = false;
+        loop {
+            if !condition(&mut guard) {
+                return (guard, WaitTimeoutResult(false));
+            }
+            if is_over {
+                return (guard, WaitTimeoutResult(true));
+            }
+            let (again, result) = self.wait_until(guard, until);
+            guard = again;
+            is_over = result.timed_out();
+        }
+    }
+
+    fn wait_until<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        until: u64,
+    ) -> (MutexGuard<'a, T>, WaitTimeoutResult) {
+        let mutex = MutexGuard::mutex(&guard);
+        let waiting = Waiting {
+            condvar: self,
+            guard: Cell::new(Some(guard)),
+        };
+        let outcome = queue::wait(&waiting, Entry::new(0, 0), until);
+        let timed_out = outcome == Outcome::TimedOut;
+        (mutex.lock(), WaitTimeoutResult(timed_out))
+    }
+
+    /// Wakes the one who has waited longest.
+    #[doc(alias = "Signal")]
+    pub fn notify_one(&self) {
+        if !self.has_waiters() {
+            return;
+        }
+        let mut synced = self.synced.lock();
+        let woken = synced.queue.answer_first(|_| true, |_| WOKEN);
+        self.note(&synced);
+        drop(synced);
+        if let Some(woken) = woken {
+            woken.go();
+        }
+    }
+
+    /// Wakes all who wait now.
+    #[doc(alias = "Broadcast")]
+    pub fn notify_all(&self) {
+        if !self.has_waiters() {
+            return;
+        }
+        let mut end = None;
+        queue::wake_all(&self.synced, |synced| {
+            let end = *end.get_or_insert(synced.next);
+            let is_meant = |entry: &Entry| entry.asks.get() < end;
+            let woken = synced.queue.answer_first(is_meant, |_| WOKEN);
+            self.note(synced);
+            woken
+        });
+    }
+
+    fn has_waiters(&self) -> bool {
+        // Relaxed: a wake that must reach a waiter follows a change under the mutex, which the
+        // waiter unlocked after it had been counted.
+        self.waiting.load(Ordering::Relaxed) != 0
+    }
+
+    fn note(&self, synced: &Synced) {
+        self.waiting.store(synced.queue.len(), Ordering::Relaxed);
+    }
+}
+
+const WOKEN: u32 = 1;
+
+/// One who waits, with the guard until it is in the queue.
+struct Waiting<'a, 'g, T: ?Sized> {
+    condvar: &'a Condvar,
+    guard: Cell<Option<MutexGuard<'g, T>>>,
+}
+
+impl<T: ?Sized> Waits for Waiting<'_, '_, T> {
+    type Synced = Synced;
+
+    fn lock(&self) -> &Lock<Synced> {
+        &self.condvar.synced
+    }
+
+    fn queue(synced: &mut Synced) -> &mut Queue {
+        &mut synced.queue
+    }
+
+    fn why(&self) -> Wait {
+        Wait::Condvar
+    }
+
+    fn begin(&self, synced: &mut Synced, entry: &Entry) -> Place {
+        entry.asks.set(synced.next);
+        synced.next += 1;
+        let waiting = synced.queue.len() + 1;
+        self.condvar.waiting.store(waiting, Ordering::Relaxed);
+        Place::Back
+    }
+
+    fn begun(&self) {
+        drop(self.guard.take());
+    }
+
+    fn left(&self) {
+        let synced = self.condvar.synced.lock();
+        self.condvar.note(&synced);
+    }
+
+    fn pass_on(&self, _: u32) {
+        self.condvar.notify_one();
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Condvar {
+        Condvar::new()
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condvar").finish_non_exhaustive()
+    }
+}

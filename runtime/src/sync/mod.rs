@@ -1,0 +1,31 @@
+//! Locks and other ways to wait for each other: std's names and methods, for goroutines and plain
+//! threads at once.
+//!
+//! Nothing here is poisoned: a panic under a lock unlocks it. Whoever waits on a goroutine gives
+//! its thread to others; on a plain thread it blocks the thread. Guards may be kept while their
+//! goroutine moves to another thread. A wait ends by unwinding when its runtime is dropped, or when
+//! the time of a [`timeout`](crate::time::timeout) around it is over: nothing that was given to it
+//! is lost then.
+
+#[cfg(not(gopark_loom))]
+mod condvar;
+#[cfg(not(gopark_loom))]
+mod lot;
+#[cfg(not(gopark_loom))]
+mod mutex;
+mod mutex_state;
+#[cfg(not(gopark_loom))]
+mod queue;
+#[cfg(not(gopark_loom))]
+mod rwlock;
+mod rwlock_state;
+
+#[cfg(not(gopark_loom))]
+pub use self::{
+    condvar::{Condvar, WaitTimeoutResult},
+    mutex::{MappedMutexGuard, Mutex, MutexGuard, RawMutex},
+    rwlock::{
+        MappedRwLockReadGuard, MappedRwLockWriteGuard, RawRwLock, RwLock, RwLockReadGuard,
+        RwLockWriteGuard,
+    },
+};
