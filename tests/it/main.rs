@@ -38,3 +38,4 @@ mod timeouts;
 mod timers;
 mod timers_more;
 mod sync_mutex;
+mod sync_others;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use gopark::sync::{Mutex, MutexGuard};
 use gopark::time::{sleep, timeout};
-use gopark_tests::{build, is_case, run, runtime, spin, wait_until};
+use gopark_tests::{run, runtime, spin, wait_until};
 
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(30);
@@ -217,26 +217,4 @@ fn guards_move_with_their_goroutines_and_to_other_threads() {
         *MUTEX.lock() += 1;
         gopark::blocking(|| unlocks.join().unwrap());
     });
-}
-
-#[test]
-fn a_recursive_lock_is_named_by_the_deadlock_report() {
-    let name = "sync_mutex::a_recursive_lock_is_named_by_the_deadlock_report";
-    if is_case(name) {
-        build(gopark::runtime::Builder::new().procs(1)).run(|| {
-            let mutex = Mutex::new(());
-            let _guard = mutex.lock();
-            let _again = mutex.lock();
-        });
-        return;
-    }
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        // One thread: a test harness with more of them might wake somebody.
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(gopark_tests::CASE, name)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("[mutex, "), "{text}");
 }

@@ -66,7 +66,7 @@ pub(crate) enum Wait {
     Once,
     Barrier,
     Semaphore,
-    WaitGroup,
+    Group,
     Notify,
     Cancellation,
 }

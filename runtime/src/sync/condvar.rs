@@ -216,9 +216,9 @@ impl<T: ?Sized> Waits for Waiting<'_, '_, T> {
         drop(self.guard.take());
     }
 
-    fn left(&self) {
-        let synced = self.condvar.synced.lock();
-        self.condvar.note(&synced);
+    fn removed(&self, synced: &mut Synced, _: &Entry) -> u32 {
+        self.condvar.note(synced);
+        0
     }
 
     fn pass_on(&self, _: u32) {

@@ -18,7 +18,8 @@ type Bucket = CachePadded<Lock<Queue>>;
 
 static TABLE: [Bucket; BUCKETS] = [const { CachePadded::new(Lock::new(Queue::new())) }; BUCKETS];
 
-/// The address of a primitive.
+/// The address of a primitive. A struct and its first field have the same: two primitives in one
+/// struct use those of their words.
 pub(crate) fn addr<T>(primitive: &T) -> usize {
     std::ptr::from_ref(primitive).addr()
 }

@@ -8,6 +8,10 @@
 //! is lost then.
 
 #[cfg(not(gopark_loom))]
+mod barrier;
+#[cfg(not(gopark_loom))]
+mod cancellation;
+#[cfg(not(gopark_loom))]
 mod condvar;
 #[cfg(not(gopark_loom))]
 mod lot;
@@ -15,17 +19,33 @@ mod lot;
 mod mutex;
 mod mutex_state;
 #[cfg(not(gopark_loom))]
+mod notify;
+#[cfg(not(gopark_loom))]
+mod once;
+mod permits;
+#[cfg(not(gopark_loom))]
 mod queue;
 #[cfg(not(gopark_loom))]
 mod rwlock;
 mod rwlock_state;
+#[cfg(not(gopark_loom))]
+mod semaphore;
+#[cfg(not(gopark_loom))]
+mod wait_group;
+mod wait_group_state;
 
 #[cfg(not(gopark_loom))]
 pub use self::{
+    barrier::{Barrier, BarrierWaitResult},
+    cancellation::{CancellationToken, DropGuard},
     condvar::{Condvar, WaitTimeoutResult},
     mutex::{MappedMutexGuard, Mutex, MutexGuard, RawMutex},
+    notify::{Notified, Notify},
+    once::{LazyLock, Once, OnceLock},
     rwlock::{
         MappedRwLockReadGuard, MappedRwLockWriteGuard, RawRwLock, RwLock, RwLockReadGuard,
         RwLockWriteGuard,
     },
+    semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError},
+    wait_group::{WaitGroup, Worker},
 };

@@ -214,7 +214,6 @@ fn may_spin() -> bool {
 
 // SAFETY: `LOCKED` is set by one caller at a time, and cleared or handed over by the holder.
 unsafe impl lock_api::RawMutex for RawMutex {
-    #[expect(clippy::declare_interior_mutable_const, reason = "the trait wants it")]
     const INIT: RawMutex = RawMutex::new();
 
     type GuardMarker = lock_api::GuardSend;

@@ -206,6 +206,11 @@ pub(crate) trait Waits {
     /// The waiter is in the queue, and the lock released. Must not suspend.
     fn begun(&self) {}
 
+    /// The waiter is taken out without an answer, under the lock: 0, or an answer after all.
+    fn removed(&self, _: &mut Self::Synced, _: &Entry) -> u32 {
+        0
+    }
+
     /// The waiter has left without an answer; without the lock.
     fn left(&self) {}
 
@@ -274,7 +279,10 @@ impl<W: Waits> Stay<'_, W> {
     fn end(&self) -> Outcome {
         let mut synced = self.waits.lock().lock();
         let was_there = W::queue(&mut synced).remove(self.node);
-        let answer = self.node.entry.answer.get();
+        let answer = match was_there {
+            true => self.waits.removed(&mut synced, &self.node.entry),
+            false => self.node.entry.answer.get(),
+        };
         drop(synced);
         if was_there {
             self.waits.left();

@@ -59,6 +59,11 @@ impl RawRwLock {
         }
     }
 
+    /// Of the word: the mutex of the writers has its own.
+    fn addr(&self) -> usize {
+        lot::addr(&self.state)
+    }
+
     fn read_until(&self, until: u64) -> bool {
         self.state.read() == Enter::Entered || self.read_slow(until)
     }
@@ -68,7 +73,7 @@ impl RawRwLock {
         if until != NEVER && clock::now() >= until {
             return false;
         }
-        let entry = Entry::new(lot::addr(self), READ);
+        let entry = Entry::new(self.addr(), READ);
         queue::wait(&Reader(self), entry, until) != Outcome::TimedOut
     }
 
@@ -80,7 +85,7 @@ impl RawRwLock {
 
     #[cold]
     fn wake_writer(&self) {
-        let addr = lot::addr(self);
+        let addr = self.addr();
         let mut queue = lot::bucket(addr).lock();
         let is_writer = |entry: &Entry| entry.addr == addr && entry.asks.get() == WRITE;
         let woken = self
@@ -113,7 +118,7 @@ impl RawRwLock {
         if until != NEVER && clock::now() >= until {
             return false;
         }
-        let entry = Entry::new(lot::addr(self), WRITE);
+        let entry = Entry::new(self.addr(), WRITE);
         queue::wait(&Writer(self), entry, until) != Outcome::TimedOut
     }
 
@@ -126,7 +131,7 @@ impl RawRwLock {
 
     #[cold]
     fn wake_readers(&self) {
-        let addr = lot::addr(self);
+        let addr = self.addr();
         let is_reader = |entry: &Entry| entry.addr == addr && entry.asks.get() == READ;
         queue::wake_all(lot::bucket(addr), |queue| {
             let woken = queue.answer_first(is_reader, |_| {
@@ -156,7 +161,7 @@ impl Waits for Reader<'_> {
     type Synced = Queue;
 
     fn lock(&self) -> &Lock<Queue> {
-        lot::bucket(lot::addr(self.0))
+        lot::bucket(self.0.addr())
     }
 
     fn queue(synced: &mut Queue) -> &mut Queue {
@@ -185,7 +190,7 @@ impl Waits for Writer<'_> {
     type Synced = Queue;
 
     fn lock(&self) -> &Lock<Queue> {
-        lot::bucket(lot::addr(self.0))
+        lot::bucket(self.0.addr())
     }
 
     fn queue(synced: &mut Queue) -> &mut Queue {
@@ -210,7 +215,6 @@ impl Waits for Writer<'_> {
 
 // SAFETY: one writer holds the mutex, and enters without readers; readers enter without a writer.
 unsafe impl lock_api::RawRwLock for RawRwLock {
-    #[expect(clippy::declare_interior_mutable_const, reason = "the trait wants it")]
     const INIT: RawRwLock = RawRwLock::new();
 
     type GuardMarker = lock_api::GuardSend;
