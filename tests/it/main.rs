@@ -37,5 +37,6 @@ mod stacks;
 mod timeouts;
 mod timers;
 mod timers_more;
+mod sync_locks;
 mod sync_mutex;
 mod sync_others;

@@ -116,8 +116,8 @@ impl WaitGroup {
         Worker(self.clone())
     }
 
-    /// Runs `f` in a goroutine of the caller's runtime, which counts as one until it has ended, also
-    /// by a panic.
+    /// Runs `f` in a goroutine of the caller's runtime, which counts as one until it has ended,
+    /// also by a panic.
     ///
     /// # Panics
     /// Outside a runtime, and when no stack is free; the count is then as before.
