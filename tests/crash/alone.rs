@@ -63,6 +63,15 @@ fn a_deadlock_names_what_each_goroutine_waits_for() {
 }
 
 #[test]
+fn a_recursive_lock_is_named() {
+    let lines = deadlock("locks-twice");
+    assert!(
+        lines.len() == 1 && lines[0].contains("[mutex, "),
+        "{lines:#?}"
+    );
+}
+
+#[test]
 fn goroutines_that_keep_their_threads_can_be_deadlocked_too() {
     assert_eq!(deadlock("locked").len(), 2);
 }

@@ -104,12 +104,14 @@ fn time_limits_end_waits_on_goroutines_and_threads() {
                 assert!(start.elapsed() >= 2 * SHORT);
             };
             waits(&mutex);
-            let shared = Arc::clone(&mutex);
+            let (shared, over) = (Arc::clone(&mutex), Arc::new(AtomicBool::new(false)));
+            let told = Arc::clone(&over);
             let thread = std::thread::spawn(move || {
                 waits(&shared);
+                told.store(true, Ordering::Relaxed);
                 *shared.try_lock_for(LONG).expect("it is unlocked")
             });
-            sleep(4 * SHORT);
+            wait_until("its limits are over", || over.load(Ordering::Relaxed));
             drop(guard);
             assert_eq!(gopark::blocking(|| thread.join().unwrap()), 1);
             assert!(mutex.try_lock_for(Duration::MAX).is_some());

@@ -20,6 +20,7 @@ fn main() {
     match case.as_str() {
         "everybody-parks" => everybody_parks(),
         "joins-in-a-ring" => joins_in_a_ring(),
+        "locks-twice" => locks_twice(),
         "locked" => locked(),
         "main-exits" => main_exits(),
         "a-thread-wakes-later" => a_thread_wakes_later(),
@@ -52,6 +53,14 @@ fn joins_in_a_ring() {
     runtime(1).run(|| {
         let parked = gopark::spawn(gopark::park);
         parked.join().unwrap();
+    });
+}
+
+fn locks_twice() {
+    runtime(1).run(|| {
+        let mutex = gopark::sync::Mutex::new(());
+        let _guard = mutex.lock();
+        let _again = mutex.lock();
     });
 }
 
