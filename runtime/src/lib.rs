@@ -71,7 +71,6 @@ mod wait;
 pub mod sync;
 
 #[cfg(not(gopark_loom))]
-#[expect(dead_code, reason = "select comes next")]
 pub mod chan;
 
 #[cfg(not(gopark_loom))]

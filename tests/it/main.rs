@@ -31,6 +31,7 @@ mod parking;
 mod procs;
 mod scope;
 mod scope_cancel;
+mod select;
 mod signals;
 mod spawning;
 mod stacks;

@@ -3,10 +3,11 @@
 //! An operation takes the lock and, most often, finds what it needs. Otherwise it parks with a
 //! node in a list of the channel, without releasing the lock in between: see `place.rs`.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::blocks::Block;
 use super::error::{RecvTimeoutError, SendTimeoutError};
+use super::operations::draw;
 use super::place::{Place, Side};
 use super::queue::Queue;
 use super::state::{Fetched, Received, Sent, State};
@@ -26,6 +27,8 @@ pub(super) struct Chan<T> {
     cap: Option<usize>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    /// Of the random order of selects.
+    seed: AtomicU32,
 }
 
 impl<T> Chan<T> {
@@ -36,11 +39,21 @@ impl<T> Chan<T> {
             cap,
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
+            seed: AtomicU32::new(0),
         }
     }
 
+    /// For an operation.
     #[inline]
     pub(super) fn lock(&self) -> Guard<'_, State<T>> {
+        let mut state = self.state.lock();
+        state.changes = state.changes.wrapping_add(1);
+        state
+    }
+
+    /// For a look: nobody is made ready, or `changes` is counted.
+    #[inline]
+    pub(super) fn look(&self) -> Guard<'_, State<T>> {
         self.state.lock()
     }
 
@@ -49,7 +62,7 @@ impl<T> Chan<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        self.look().len()
     }
 
     /// Sends, or waits until `until`; `None` does not wait.
@@ -259,6 +272,10 @@ impl<T> Chan<T> {
         }
     }
 
+    pub(super) fn random(&self) -> u32 {
+        draw(&self.seed)
+    }
+
     pub(super) fn add_sender(&self) {
         add(&self.senders);
     }
@@ -294,7 +311,7 @@ fn add(count: &AtomicUsize) {
 
 /// After a receive: unlocks, frees what the queue no longer needs, wakes.
 #[inline]
-fn release<T>(mut state: Guard<'_, State<T>>, woken: Woken) {
+pub(super) fn release<T>(mut state: Guard<'_, State<T>>, woken: Woken) {
     let old = state.queue.take_old();
     drop(state);
     woken.go();

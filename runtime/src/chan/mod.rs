@@ -25,12 +25,16 @@
 
 mod blocks;
 mod core;
+mod dynamic;
 mod error;
 mod iter;
+mod macros;
+mod operations;
 mod place;
 mod queue;
 mod receiver;
 mod reserve;
+mod select;
 mod sender;
 mod state;
 mod timers;
@@ -45,6 +49,7 @@ use self::receiver::Flavor;
 use self::timers::{At, Tick};
 
 pub use self::{
+    dynamic::{Select, SelectedOperation},
     error::{
         ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
         SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
@@ -96,4 +101,35 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
 /// A receiver to which nothing is ever delivered.
 pub const fn never<T>() -> Receiver<T> {
     Receiver(Flavor::Never)
+}
+
+/// What `select!` uses.
+#[doc(hidden)]
+pub mod internal {
+    use std::time::Duration;
+
+    pub use super::operations::{Receiving, Sending};
+    pub use super::select::{Case, EntryOf, Operation, Order, Place, Selected, Side, Token};
+    use crate::sys::clock::{self, NEVER};
+
+    #[inline]
+    pub fn try_select<const N: usize>(cases: &[Case<'_>; N], order: Order) -> Option<Selected> {
+        super::select::select(cases, order, None)
+    }
+
+    #[inline]
+    pub fn select<const N: usize>(cases: &[Case<'_>; N], order: Order) -> Selected {
+        const { assert!(N > 0, "a `select!` without arms waits for ever") };
+        let selected = super::select::select(cases, order, Some(NEVER));
+        selected.expect("this wait has no deadline")
+    }
+
+    #[inline]
+    pub fn select_timeout<const N: usize>(
+        cases: &[Case<'_>; N],
+        order: Order,
+        time: Duration,
+    ) -> Option<Selected> {
+        super::select::select(cases, order, Some(clock::after(time)))
+    }
 }

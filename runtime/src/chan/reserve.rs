@@ -76,7 +76,11 @@ impl<T> State<T> {
             None => self.senders.claim(),
         };
         let Some(sender) = sender else {
-            return Reserved::Missed;
+            return if self.is_closed {
+                Reserved::Closed
+            } else {
+                Reserved::Missed
+            };
         };
         self.claims += 1;
         // SAFETY: he waits at this channel.

@@ -73,6 +73,8 @@ pub(super) struct State<T> {
     pub(super) receivers: Waiters,
     pub(super) creditors: Waiters,
     pub(super) is_closed: bool,
+    /// How often an operation may have made another ready.
+    pub(super) changes: u64,
 }
 
 impl<T> State<T> {
@@ -86,6 +88,7 @@ impl<T> State<T> {
             receivers: Waiters::new(),
             creditors: Waiters::new(),
             is_closed: false,
+            changes: 0,
         }
     }
 

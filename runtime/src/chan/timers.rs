@@ -31,8 +31,11 @@ pub(super) trait Timed<T> {
     /// When the next message comes; [`NEVER`] if none does.
     fn next(&self) -> u64;
 
-    /// Takes the message that has come.
-    fn take(&self) -> Option<T>;
+    /// Takes the message that has come, as a moment.
+    fn take_moment(&self) -> Option<u64>;
+
+    /// The message of a moment that was taken.
+    fn message(&self, moment: u64) -> Option<T>;
 }
 
 impl At<Instant> {
@@ -55,10 +58,14 @@ impl<T> Timed<T> for At<T> {
         }
     }
 
-    fn take(&self) -> Option<T> {
-        let has_come = self.next() <= clock::now();
+    fn take_moment(&self) -> Option<u64> {
+        let has_come = !self.is_received.load(Ordering::Relaxed) && self.when <= clock::now();
         let is_first = has_come && !self.is_received.swap(true, Ordering::Relaxed);
-        is_first.then(|| (self.message)(self.moment))
+        is_first.then_some(self.when)
+    }
+
+    fn message(&self, _: u64) -> Option<T> {
+        Some((self.message)(self.moment))
     }
 }
 
@@ -78,8 +85,8 @@ impl<T> Timed<T> for Tick<T> {
         self.next.load(Ordering::Relaxed)
     }
 
-    fn take(&self) -> Option<T> {
-        let due = self.next();
+    fn take_moment(&self) -> Option<u64> {
+        let due = self.next.load(Ordering::Relaxed);
         let now = clock::now();
         if due > now {
             return None;
@@ -88,15 +95,18 @@ impl<T> Timed<T> for Tick<T> {
         let taken = self
             .next
             .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
-        let moment = taken.ok().and_then(clock::instant)?;
-        Some((self.message)(moment))
+        taken.ok()
+    }
+
+    fn message(&self, moment: u64) -> Option<T> {
+        clock::instant(moment).map(self.message)
     }
 }
 
 /// Receives, or waits until `until`; `None` does not wait.
 pub(super) fn recv<T>(timed: &dyn Timed<T>, until: Option<u64>) -> Result<T, RecvTimeoutError> {
     loop {
-        if let Some(message) = timed.take() {
+        if let Some(message) = timed.take_moment().and_then(|at| timed.message(at)) {
             return Ok(message);
         }
         wait(timed.next(), until)?;

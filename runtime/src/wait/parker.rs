@@ -4,14 +4,13 @@
 //! |-----------------------------------------------|---------------------------------|----------------------|
 //! | a goroutine, in one list, without a deadline  | being taken out of the list     | `ready`, under the lock |
 //! | a goroutine, in several lists or with a deadline | its ticket                   | a delivery, under the lock |
-//! | a thread                                      | the word on its stack           | the word, then `unpark` |
+//! | a thread                                      | a ticket of its own             | the word, then `unpark` |
 //!
 //! Waking has two halves: [`Waiter::wake`], under the lock of the list, decides; [`Woken::go`],
 //! after the lock, puts a goroutine on a queue or unparks a thread.
 
-#![expect(unsafe_code, reason = "reads a word on the stack of a waiting thread")]
-
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Instant;
 
@@ -22,7 +21,7 @@ use crate::sched::timed::{self, Wakeup};
 use crate::sys::clock::{self, NEVER};
 use crate::sys::fork;
 use crate::task::state::Wake;
-use crate::task::wait_word::{By, End};
+use crate::task::wait_word::{By, End, Ticket, WaitWord};
 
 /// How many lists a wait is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +48,9 @@ pub(crate) enum Waiter {
     Goroutine(GRef, u64),
     /// With a ticket.
     Ticket(Wakeup),
-    /// On the stack of its thread, which takes the lock of every list that it is in before it
-    /// leaves.
-    Thread(*const ThreadWait),
+    /// A plain thread.
+    Thread(ThreadWakeup),
 }
-
-// SAFETY: what it refers to is used under the lock of a list in which the waiter is: by then the
-// thread has not left.
-unsafe impl Send for Waiter {}
-// SAFETY: as for Send.
-unsafe impl Sync for Waiter {}
 
 /// What is left of a wake when the lock has been released.
 #[must_use = "who was woken waits for this"]
@@ -95,11 +87,7 @@ impl Waiter {
                 let wake = wakeup.claim()?;
                 Some(wake.map_or(Woken::Nothing, Woken::Goroutine))
             }
-            Waiter::Thread(wait) => {
-                // SAFETY: the thread waits, or waits for the lock that the caller holds.
-                let wait = unsafe { &*wait };
-                wait.claim().then(|| Woken::Thread(wait.thread.clone()))
-            }
+            Waiter::Thread(wakeup) => wakeup.claim(),
         }
     }
 
@@ -108,63 +96,88 @@ impl Waiter {
         match (self, other) {
             (Waiter::Goroutine(a, _), Waiter::Goroutine(b, _)) => a == b,
             (Waiter::Ticket(a), Waiter::Ticket(b)) => a == b,
-            (Waiter::Thread(a), Waiter::Thread(b)) => std::ptr::eq(*a, *b),
+            (Waiter::Thread(a), Waiter::Thread(b)) => a == b,
             _ => false,
         }
     }
 }
 
-/// The wait of a plain thread.
+/// Where a plain thread waits. It is never freed, but used by one thread after another: what is
+/// left in lists when a wait is over refers to it, and has another ticket.
 #[derive(Debug)]
-pub(crate) struct ThreadWait {
-    thread: Thread,
-    word: AtomicU32,
+struct ThreadWait {
+    word: WaitWord,
+    thread: Mutex<Option<Thread>>,
 }
 
-const OPEN: u32 = 0;
-const WOKEN: u32 = 1;
-const OVER: u32 = 2;
+/// Those that nobody uses.
+static FREE: Mutex<Vec<&'static ThreadWait>> = Mutex::new(Vec::new());
 
-impl ThreadWait {
-    fn new() -> ThreadWait {
-        ThreadWait {
-            thread: std::thread::current(),
-            word: AtomicU32::new(OPEN),
+/// One wait of a plain thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadWakeup {
+    wait: &'static ThreadWait,
+    ticket: Ticket,
+}
+
+impl PartialEq for ThreadWakeup {
+    fn eq(&self, other: &ThreadWakeup) -> bool {
+        std::ptr::eq(self.wait, other.wait) && self.ticket == other.ticket
+    }
+}
+
+impl ThreadWakeup {
+    fn open() -> ThreadWakeup {
+        let free = locked(&FREE).pop();
+        let wait = free.unwrap_or_else(|| {
+            Box::leak(Box::new(ThreadWait {
+                word: WaitWord::new(),
+                thread: Mutex::new(None),
+            }))
+        });
+        *locked(&wait.thread) = Some(std::thread::current());
+        WAITING_THREADS.fetch_add(1, Ordering::Relaxed);
+        let ticket = wait.word.open();
+        ThreadWakeup { wait, ticket }
+    }
+
+    /// Claims the wait. The thread may be gone by the time that it is looked for: it has seen the
+    /// claim, and another may wait there, which is then woken for nothing.
+    fn claim(self) -> Option<Woken> {
+        if !self.wait.word.take(self.ticket, By::Event) {
+            return None;
         }
+        WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+        let thread = locked(&self.wait.thread).clone();
+        Some(thread.map_or(Woken::Nothing, Woken::Thread))
     }
 
-    fn step(&self, to: u32) -> bool {
-        // AcqRel: what the winner does comes after the wait began, and before its end is seen.
-        let step = self
-            .word
-            .compare_exchange(OPEN, to, Ordering::AcqRel, Ordering::Acquire);
-        step.is_ok()
-    }
-
-    fn claim(&self) -> bool {
-        let claimed = self.step(WOKEN);
-        if claimed {
-            WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
-        }
-        claimed
-    }
-
-    fn park(&self, until: u64) -> Ended {
-        // Acquire: pairs with `claim`.
-        while self.word.load(Ordering::Acquire) == OPEN {
+    /// Waits until it is claimed, or until `until`.
+    fn park(self, until: u64) {
+        while self.wait.word.is_open(self.ticket) {
             match clock::until(until) {
                 None => std::thread::park(),
-                Some(left) if left.is_zero() => {
-                    if self.step(OVER) {
-                        WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
-                        return Ended::TimedOut;
-                    }
-                }
+                Some(left) if left.is_zero() => return,
                 Some(left) => std::thread::park_timeout(left),
             }
         }
+    }
+
+    fn close(self) -> Ended {
+        let end = self.wait.word.close(self.ticket);
+        *locked(&self.wait.thread) = None;
+        locked(&FREE).push(self.wait);
+        if end == End::Closed {
+            WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+            return Ended::TimedOut;
+        }
         Ended::Woken
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics half-way under these locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Blocks the caller, a goroutine or a plain thread, until it is woken by a node of the wait, or
@@ -209,13 +222,13 @@ pub(crate) fn park(
 #[cold]
 fn park_thread(until: u64, publish: impl FnOnce(Waiter) -> bool) -> Ended {
     assert!(!fork::is_child(), "gopark: a wait was {}", fork::TEXT);
-    let wait = ThreadWait::new();
-    WAITING_THREADS.fetch_add(1, Ordering::Relaxed);
-    if !publish(Waiter::Thread(&raw const wait)) {
-        WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+    let wakeup = ThreadWakeup::open();
+    if !publish(Waiter::Thread(wakeup)) {
+        let _ = wakeup.close();
         return Ended::NotBegun;
     }
-    wait.park(until)
+    wakeup.park(until);
+    wakeup.close()
 }
 
 /// A moment for [`park()`]; `None` never comes.

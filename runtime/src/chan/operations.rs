@@ -1,0 +1,344 @@
+//! What a select does at each channel.
+
+#![expect(unsafe_code, reason = "puts nodes on the select's stack into lists")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::core::{Chan, release};
+use super::error::{RecvError, SendError};
+use super::place::Side;
+use super::receiver::{Flavor, Receiver};
+use super::reserve::Reserved;
+use super::select::{self, EntryOf, Operation, Place, Token, next_random};
+use super::sender::Sender;
+use super::state::{Received, State};
+use super::timers::Timed;
+use super::waiters::{Entry, Slot};
+use crate::sys::clock::NEVER;
+use crate::wait::parker::Waiter;
+
+/// How an operation is reserved.
+type Reserve<T> = fn(&mut State<T>, Option<&Waiter>) -> Reserved;
+
+impl<T> Chan<T> {
+    fn attempt(&self, reserve: Reserve<T>) -> Result<Token, u64> {
+        let mut state = self.look();
+        match reserve(&mut state, None) {
+            Reserved::Ready(woken) => {
+                state.changes = state.changes.wrapping_add(1);
+                drop(state);
+                woken.go();
+                Ok(Token::Reserved)
+            }
+            Reserved::Closed => Ok(Token::Closed),
+            Reserved::Missed | Reserved::NotReady => Err(state.changes),
+        }
+    }
+
+    fn publish(
+        &self,
+        place: Place<'_>,
+        reserve: Reserve<T>,
+        side: Side<T>,
+    ) -> Result<(), Option<Token>> {
+        let mut state = self.lock();
+        let reserved = reserve(&mut state, place.waiter);
+        if let (Reserved::NotReady, Some(waiter)) = (&reserved, place.waiter) {
+            // SAFETY: the select does not return or unwind before it has taken the node out; the
+            // lock is held.
+            unsafe { side(&mut state).push(place.node, *waiter) };
+        }
+        drop(state);
+        reserved.published()
+    }
+
+    fn retract(&self, place: Place<'_>, side: Side<T>) {
+        let mut state = self.lock();
+        // SAFETY: it is in this list, or in none.
+        unsafe { side(&mut state).remove(place.node) };
+    }
+
+    fn release_send(&self) {
+        let mut state = self.lock();
+        let woken = state.release_send();
+        drop(state);
+        woken.go();
+    }
+
+    /// The message of a reserved receive; another if it does not come.
+    fn complete_recv(&self) -> Result<T, RecvError> {
+        match self.fetch() {
+            Some(message) => Ok(message),
+            None => self.recv(Some(NEVER)).map_err(|_| RecvError),
+        }
+    }
+}
+
+fn senders<T>(state: &mut State<T>) -> &mut super::waiters::Waiters {
+    &mut state.senders
+}
+
+fn receivers<T>(state: &mut State<T>) -> &mut super::waiters::Waiters {
+    &mut state.receivers
+}
+
+impl<T> Sender<T> {
+    /// Completes a send that was selected.
+    pub(super) fn complete(&self, token: Token, message: T) -> Result<(), SendError<T>> {
+        match token {
+            Token::Reserved => self.0.complete_send(message).map_err(SendError),
+            _ => Err(SendError(message)),
+        }
+    }
+}
+
+impl<T> Operation for Sender<T> {
+    fn entry(&self) -> EntryOf {
+        EntryOf(Entry::of_select())
+    }
+
+    fn attempt(&self) -> Result<Token, u64> {
+        self.0.attempt(State::reserve_send)
+    }
+
+    fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>> {
+        self.0.publish(place, State::reserve_send, senders)
+    }
+
+    fn retract(&self, place: Place<'_>) {
+        self.0.retract(place, senders);
+    }
+
+    fn release(&self, token: Token) {
+        if token == Token::Reserved {
+            self.0.release_send();
+        }
+    }
+
+    fn moment(&self) -> u64 {
+        NEVER
+    }
+
+    fn random(&self) -> u32 {
+        self.0.random()
+    }
+
+    fn place(&self) -> (select::Side, *const ()) {
+        (select::Side::Send, Arc::as_ptr(&self.0).cast())
+    }
+}
+
+impl<T> Receiver<T> {
+    fn timed(&self) -> Option<&dyn Timed<T>> {
+        match &self.0 {
+            Flavor::At(at) => Some(&**at),
+            Flavor::Tick(tick) => Some(&**tick),
+            Flavor::Chan(_) | Flavor::Never => None,
+        }
+    }
+
+    fn attempt_timed(&self) -> Result<Token, u64> {
+        let moment = self.timed().and_then(Timed::take_moment);
+        moment.map(Token::Moment).ok_or(0)
+    }
+
+    /// Completes a receive that was selected.
+    pub(super) fn complete(&self, token: Token) -> Result<T, RecvError> {
+        match (token, &self.0, self.timed()) {
+            (Token::Reserved, Flavor::Chan(chan), _) => chan.complete_recv(),
+            (Token::Moment(moment), _, Some(timed)) => timed.message(moment).ok_or(RecvError),
+            _ => Err(RecvError),
+        }
+    }
+}
+
+impl<T> Operation for Receiver<T> {
+    fn entry(&self) -> EntryOf {
+        EntryOf(Entry::of_select())
+    }
+
+    fn attempt(&self) -> Result<Token, u64> {
+        match &self.0 {
+            Flavor::Chan(chan) => chan.attempt(State::reserve_recv),
+            _ => self.attempt_timed(),
+        }
+    }
+
+    fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>> {
+        match &self.0 {
+            Flavor::Chan(chan) => chan.publish(place, State::reserve_recv, receivers),
+            _ => Ok(()),
+        }
+    }
+
+    fn retract(&self, place: Place<'_>) {
+        if let Flavor::Chan(chan) = &self.0 {
+            chan.retract(place, receivers);
+        }
+    }
+
+    fn release(&self, token: Token) {
+        if let (Token::Reserved, Flavor::Chan(chan)) = (token, &self.0) {
+            chan.release_recv();
+        }
+    }
+
+    fn moment(&self) -> u64 {
+        self.timed().map_or(NEVER, Timed::next)
+    }
+
+    fn random(&self) -> u32 {
+        /// Of those who have no channel.
+        static SEED: AtomicU32 = AtomicU32::new(0);
+        match &self.0 {
+            Flavor::Chan(chan) => chan.random(),
+            _ => draw(&SEED),
+        }
+    }
+
+    fn place(&self) -> (select::Side, *const ()) {
+        let address = match &self.0 {
+            Flavor::Chan(chan) => Arc::as_ptr(chan).cast(),
+            Flavor::At(at) => Arc::as_ptr(at).cast(),
+            Flavor::Tick(tick) => Arc::as_ptr(tick).cast(),
+            Flavor::Never => std::ptr::null(),
+        };
+        (select::Side::Receive, address)
+    }
+}
+
+/// A random number; two threads at once may draw the same.
+pub(super) fn draw(seed: &AtomicU32) -> u32 {
+    let last = seed.load(Ordering::Relaxed);
+    seed.store(last.wrapping_add(0x9E37_79B9), Ordering::Relaxed);
+    next_random(last)
+}
+
+/// A receive of `select!`: with a slot for the message, so that it is handed over directly.
+pub struct Receiving<'a, T> {
+    receiver: &'a Receiver<T>,
+    slot: Slot<T>,
+}
+
+impl<T> std::fmt::Debug for Receiving<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiving").finish_non_exhaustive()
+    }
+}
+
+impl<'a, T> Receiving<'a, T> {
+    /// Of a receiver.
+    #[inline]
+    pub fn new(receiver: &'a Receiver<T>) -> Receiving<'a, T> {
+        Receiving {
+            receiver,
+            slot: Slot::new(None),
+        }
+    }
+
+    /// The message, when it was selected.
+    ///
+    /// # Errors
+    /// As those of [`Receiver::recv`].
+    #[inline]
+    pub fn complete(self, token: Token) -> Result<T, RecvError> {
+        match token {
+            Token::Done => self.slot.into_inner().ok_or(RecvError),
+            _ => self.receiver.complete(token),
+        }
+    }
+}
+
+impl<T> Operation for Receiving<'_, T> {
+    fn entry(&self) -> EntryOf {
+        EntryOf(Entry::with_slot(&self.slot))
+    }
+
+    #[inline]
+    fn attempt(&self) -> Result<Token, u64> {
+        let Flavor::Chan(chan) = &self.receiver.0 else {
+            return self.receiver.attempt_timed();
+        };
+        let mut state = chan.look();
+        match state.recv() {
+            Received::Value(message, woken) => {
+                state.changes = state.changes.wrapping_add(1);
+                release(state, woken);
+                // SAFETY: no node with this slot is in a list: this is the first step of a select.
+                unsafe { self.slot.put(message) };
+                Ok(Token::Done)
+            }
+            Received::Reserved(woken) => {
+                state.changes = state.changes.wrapping_add(1);
+                drop(state);
+                woken.go();
+                Ok(Token::Reserved)
+            }
+            Received::Closed => Ok(Token::Closed),
+            Received::Empty => Err(state.changes),
+        }
+    }
+
+    fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>> {
+        self.receiver.publish(place)
+    }
+
+    fn retract(&self, place: Place<'_>) {
+        self.receiver.retract(place);
+    }
+
+    fn release(&self, token: Token) {
+        self.receiver.release(token);
+    }
+
+    fn moment(&self) -> u64 {
+        self.receiver.moment()
+    }
+
+    fn random(&self) -> u32 {
+        self.receiver.random()
+    }
+
+    fn place(&self) -> (select::Side, *const ()) {
+        self.receiver.place()
+    }
+}
+
+/// A send that was selected, and not completed yet; dropped, it is given up.
+#[derive(Debug)]
+pub struct Sending<'a, T> {
+    sender: &'a Sender<T>,
+    token: Option<Token>,
+}
+
+impl<'a, T> Sending<'a, T> {
+    /// Of a sender whose operation was selected.
+    #[inline]
+    pub fn new(sender: &'a Sender<T>, token: Token) -> Sending<'a, T> {
+        Sending {
+            sender,
+            token: Some(token),
+        }
+    }
+
+    /// Sends.
+    ///
+    /// # Errors
+    /// As those of [`Sender::send`].
+    #[inline]
+    pub fn complete(mut self, message: T) -> Result<(), SendError<T>> {
+        match self.token.take() {
+            Some(token) => self.sender.complete(token, message),
+            None => Err(SendError(message)),
+        }
+    }
+}
+
+impl<T> Drop for Sending<'_, T> {
+    fn drop(&mut self) {
+        if let Some(token) = self.token {
+            self.sender.release(token);
+        }
+    }
+}
