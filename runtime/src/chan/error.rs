@@ -60,15 +60,6 @@ pub struct TrySelectError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelectTimeoutError;
 
-/// The error of [`Select::try_ready`](super::Select::try_ready): no operation is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TryReadyError;
-
-/// The error of [`Select::ready_timeout`](super::Select::ready_timeout) and
-/// [`Select::ready_deadline`](super::Select::ready_deadline): the time was over first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadyTimeoutError;
-
 const NO_RECEIVERS: &str = "sending on a disconnected channel";
 const NO_SENDERS: &str = "receiving on an empty and disconnected channel";
 
@@ -124,8 +115,6 @@ describe!(
 );
 describe!(TrySelectError, TrySelectError => "all operations in select would block";);
 describe!(SelectTimeoutError, SelectTimeoutError => "timed out waiting on select";);
-describe!(TryReadyError, TryReadyError => "all operations in select would block";);
-describe!(ReadyTimeoutError, ReadyTimeoutError => "timed out waiting on select";);
 
 impl<T> SendError<T> {
     /// The message.

@@ -51,8 +51,8 @@ use self::timers::{At, Tick};
 pub use self::{
     dynamic::{Select, SelectedOperation},
     error::{
-        ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
-        SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
+        RecvError, RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError, TryRecvError,
+        TrySelectError, TrySendError,
     },
     iter::{IntoIter, Iter, TryIter},
     receiver::Receiver,

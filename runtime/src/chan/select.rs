@@ -209,7 +209,7 @@ fn sum(
     order.try_fold(0, |seen: u64, at| Ok(seen.wrapping_add(attempt(at)?)))
 }
 
-/// In a random order; that of more than [`SHUFFLED_MAX`] is not as random as that of fewer.
+/// In a random order; that of more than a few dozen is not as random as that of fewer.
 fn attempt_shuffled(
     n: usize,
     mut seed: u32,
