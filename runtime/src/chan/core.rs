@@ -19,7 +19,7 @@ use crate::wait::lock::{Guard, Lock};
 use crate::wait::parker::Woken;
 
 /// What reports say of one who waits at a channel.
-pub(super) const WHY: Wait = Wait::Park;
+pub(super) const WHY: Wait = Wait::Channel;
 
 pub(super) struct Chan<T> {
     state: Lock<State<T>>,

@@ -42,9 +42,9 @@
 //!
 //! The claim of the word is modelled in `task/tests/loom_timed.rs`.
 
-use super::core::WHY;
 use super::reserve::Reserved;
 use super::waiters::{Entry, Told};
+use crate::sched::header::Wait;
 use crate::sys::clock::{self, NEVER};
 use crate::wait::list::Node;
 use crate::wait::parker::{self, Lists, Waiter};
@@ -327,7 +327,7 @@ fn wait(cases: &[Case<'_>], until: u64) -> Option<Selected> {
         is_over: false,
     };
     // Who is woken is found among the nodes; so is who was not.
-    let _ = parker::park(Lists::Several, WHY, until, |waiter| {
+    let _ = parker::park(Lists::Several, Wait::Select, until, |waiter| {
         published.publish(&waiter);
         true
     });

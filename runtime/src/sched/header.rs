@@ -69,11 +69,13 @@ pub(crate) enum Wait {
     Group,
     Notify,
     Cancellation,
+    Channel,
+    Select,
 }
 
 impl Wait {
     /// As reports say it.
-    pub(crate) const TEXTS: [&str; 17] = [
+    pub(crate) const TEXTS: [&str; 19] = [
         "runnable",
         "park",
         "raw park",
@@ -91,6 +93,8 @@ impl Wait {
         "wait group",
         "notify",
         "cancellation",
+        "channel",
+        "select",
     ];
 }
 
