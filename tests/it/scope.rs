@@ -10,7 +10,7 @@ use gopark::{Cancelled, goroutine, raw};
 use gopark_tests::{Watchdog, panic_text, run, runtime};
 
 /// Counts down when it is dropped, some time after it should have been.
-struct Late<'a>(&'a AtomicUsize);
+pub(crate) struct Late<'a>(pub(crate) &'a AtomicUsize);
 
 impl Drop for Late<'_> {
     fn drop(&mut self) {

@@ -9,15 +9,7 @@ use gopark::Cancelled;
 use gopark::time::{self, Elapsed};
 use gopark_tests::{Watchdog, nap, panic_text, run, runtime, wait_until};
 
-/// Counts down when it is dropped, some time after it should have been.
-struct Late<'a>(&'a AtomicUsize);
-
-impl Drop for Late<'_> {
-    fn drop(&mut self) {
-        time::sleep(Duration::from_millis(5));
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+use crate::scope::Late;
 
 #[test]
 fn the_first_panic_cancels_the_others_if_asked_to() {
