@@ -4,6 +4,7 @@ mod blocking;
 mod cancel;
 mod chan;
 mod chan_ends;
+mod chan_model;
 mod edges;
 mod ends;
 mod examples;

@@ -68,9 +68,23 @@ impl<T> Chan<T> {
     /// Sends, or waits until `until`; `None` does not wait.
     #[inline]
     pub(super) fn send(&self, value: T, until: Option<u64>) -> Result<(), SendTimeoutError<T>> {
+        let mut state = self.lock();
+        if state.can_push() {
+            state.queue.push(value);
+            return Ok(());
+        }
+        self.send_slow(state, value, until)
+    }
+
+    #[inline(never)]
+    fn send_slow<'a>(
+        &'a self,
+        mut state: Guard<'a, State<T>>,
+        value: T,
+        until: Option<u64>,
+    ) -> Result<(), SendTimeoutError<T>> {
         let slot = Slot::new(Some(value));
         loop {
-            let mut state = self.lock();
             match state.send(&slot) {
                 Sent::Done(woken) => {
                     drop(state);
@@ -96,13 +110,14 @@ impl<T> Chan<T> {
                     self.bring_block();
                 }
             }
+            state = self.lock();
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn send_wait(&self, state: Guard<'_, State<T>>, slot: &Slot<T>, until: u64) -> Option<Told> {
         let node = Node::new(Entry::with_slot(slot));
-        let place = Place {
+        let mut place = Place {
             chan: self,
             node: &node,
             side: |state| &mut state.senders,
@@ -117,8 +132,23 @@ impl<T> Chan<T> {
     /// Receives, or waits until `until`; `None` does not wait.
     #[inline]
     pub(super) fn recv(&self, until: Option<u64>) -> Result<T, RecvTimeoutError> {
+        let mut state = self.lock();
+        if state.can_pop()
+            && let Some(value) = state.queue.pop()
+        {
+            release(state, Woken::Nothing);
+            return Ok(value);
+        }
+        self.recv_slow(state, until)
+    }
+
+    #[inline(never)]
+    fn recv_slow<'a>(
+        &'a self,
+        mut state: Guard<'a, State<T>>,
+        until: Option<u64>,
+    ) -> Result<T, RecvTimeoutError> {
         loop {
-            let mut state = self.lock();
             match state.recv() {
                 Received::Value(value, woken) => {
                     release(state, woken);
@@ -150,13 +180,14 @@ impl<T> Chan<T> {
                     }
                 }
             }
+            state = self.lock();
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn recv_wait(&self, state: Guard<'_, State<T>>, slot: &Slot<T>, until: u64) -> Option<Told> {
         let node = Node::new(Entry::with_slot(slot));
-        let place = Place {
+        let mut place = Place {
             chan: self,
             node: &node,
             side: |state| &mut state.receivers,
@@ -187,7 +218,7 @@ impl<T> Chan<T> {
             }
             let slot = Slot::new(None);
             let node = Node::new(Entry::with_slot(&slot));
-            let place = Place {
+            let mut place = Place {
                 chan: self,
                 node: &node,
                 side: |state| &mut state.creditors,

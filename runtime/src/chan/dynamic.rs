@@ -88,7 +88,11 @@ impl<'a> Select<'a> {
     }
 
     fn until(&mut self, until: Option<u64>) -> Option<SelectedOperation<'a>> {
-        let (at, token) = select::select(&self.cases, self.order, until)?;
+        let cases = &self.cases[..];
+        let operation = |at: usize| cases[at].operation();
+        let wait = |until| select::wait(cases, until);
+        let selected = select::select(cases.len(), operation, self.order, until, wait);
+        let (at, token) = selected?;
         Some(SelectedOperation {
             operation: self.cases[at].operation(),
             index: self.indices[at],

@@ -185,10 +185,10 @@ macro_rules! __gopark_select {
         ))
     };
     (@case recv $name:ident) => {
-        $crate::chan::internal::Case::new(&$name)
+        &$name as &dyn $crate::chan::internal::Operation
     };
     (@case send $name:ident) => {
-        $crate::chan::internal::Case::new($name)
+        $name as &dyn $crate::chan::internal::Operation
     };
 
     // Selects.

@@ -109,27 +109,30 @@ pub mod internal {
     use std::time::Duration;
 
     pub use super::operations::{Receiving, Sending};
-    pub use super::select::{Case, EntryOf, Operation, Order, Place, Selected, Side, Token};
+    pub use super::select::{EntryOf, Operation, Order, Place, Selected, Side, Token};
     use crate::sys::clock::{self, NEVER};
 
     #[inline]
-    pub fn try_select<const N: usize>(cases: &[Case<'_>; N], order: Order) -> Option<Selected> {
-        super::select::select(cases, order, None)
+    pub fn try_select<const N: usize>(
+        operations: &[&dyn Operation; N],
+        order: Order,
+    ) -> Option<Selected> {
+        super::select::select_from(operations, order, None)
     }
 
     #[inline]
-    pub fn select<const N: usize>(cases: &[Case<'_>; N], order: Order) -> Selected {
+    pub fn select<const N: usize>(operations: &[&dyn Operation; N], order: Order) -> Selected {
         const { assert!(N > 0, "a `select!` without arms waits for ever") };
-        let selected = super::select::select(cases, order, Some(NEVER));
+        let selected = super::select::select_from(operations, order, Some(NEVER));
         selected.expect("this wait has no deadline")
     }
 
     #[inline]
     pub fn select_timeout<const N: usize>(
-        cases: &[Case<'_>; N],
+        operations: &[&dyn Operation; N],
         order: Order,
         time: Duration,
     ) -> Option<Selected> {
-        super::select::select(cases, order, Some(clock::after(time)))
+        super::select::select_from(operations, order, Some(clock::after(time)))
     }
 }

@@ -37,20 +37,21 @@ pub(super) struct Place<'a, T> {
 impl<T> Place<'_, T> {
     /// Parks with the node in the list. `held` is the lock, if it may be kept until then; otherwise
     /// `look` sees whether there is still a reason to.
+    #[inline(always)]
     pub(super) fn park(
-        mut self,
+        &mut self,
         mut held: Option<Guard<'_, State<T>>>,
         until: u64,
-        look: impl FnOnce(&mut State<T>) -> bool,
+        look: fn(&State<T>) -> bool,
     ) -> Option<Told> {
         let (chan, node, side) = (self.chan, self.node, self.side);
         node.entry.reset();
-        let ended = parker::park(Lists::One, WHY, until, |waiter| {
+        let mut publish = |waiter| {
             let mut state = match held.take() {
                 Some(state) => state,
                 None => {
-                    let mut state = chan.lock();
-                    if !look(&mut state) {
+                    let state = chan.lock();
+                    if !look(&state) {
                         return false;
                     }
                     state
@@ -60,7 +61,9 @@ impl<T> Place<'_, T> {
             // out of the list; the lock is held.
             unsafe { side(&mut state).push(node, waiter) };
             true
-        });
+        };
+        // By reference: what is moved into a park is copied several times.
+        let ended = parker::park(Lists::One, WHY, until, &mut publish);
         if ended == Ended::NotBegun {
             self.is_left = true;
             return None;
@@ -68,7 +71,7 @@ impl<T> Place<'_, T> {
         self.leave(ended)
     }
 
-    #[inline]
+    #[inline(always)]
     fn leave(&mut self, ended: Ended) -> Option<Told> {
         let entry = &self.node.entry;
         if ended != Ended::Woken || !entry.is_plain() || entry.told() == Told::Nothing {

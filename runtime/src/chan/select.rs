@@ -119,7 +119,7 @@ pub struct Place<'a> {
 }
 
 /// An operation with its node. It does not move during a select.
-pub struct Case<'a> {
+pub(super) struct Case<'a> {
     operation: &'a dyn Operation,
     node: Node<Entry>,
 }
@@ -133,7 +133,7 @@ impl std::fmt::Debug for Case<'_> {
 impl<'a> Case<'a> {
     /// Of an operation that is to be selected, or not.
     #[inline]
-    pub fn new(operation: &'a dyn Operation) -> Case<'a> {
+    pub(super) fn new(operation: &'a dyn Operation) -> Case<'a> {
         Case {
             operation,
             node: Node::new(operation.entry().0),
@@ -157,21 +157,28 @@ pub enum Order {
 /// Which operation was selected.
 pub type Selected = (usize, Token);
 
-/// Selects, waits until `until` at most; `None` does not wait.
-#[inline]
-pub(super) fn select(cases: &[Case<'_>], order: Order, until: Option<u64>) -> Option<Selected> {
+/// Selects one of `n` operations, waits until `until` at most with `wait`, which is [`wait`];
+/// `None` does not wait.
+#[inline(always)]
+pub(super) fn select<'a>(
+    n: usize,
+    operation: impl Fn(usize) -> &'a dyn Operation,
+    order: Order,
+    until: Option<u64>,
+    wait: impl Fn(u64) -> Option<Selected>,
+) -> Option<Selected> {
     loop {
-        let seen = match attempt(cases, order) {
+        let seen = match attempt(n, &operation, order) {
             Ok(found) => return Some(found),
             Err(seen) => seen,
         };
         let Some(until) = until else {
-            return confirm(cases, order, seen);
+            return confirm(n, &operation, order, seen);
         };
         if until != NEVER && until <= clock::now() {
             return None;
         }
-        let found = wait(cases, until);
+        let found = wait(until);
         if found.is_some() {
             return found;
         }
@@ -179,17 +186,20 @@ pub(super) fn select(cases: &[Case<'_>], order: Order, until: Option<u64>) -> Op
 }
 
 /// Step 1; or the sum of what was seen.
-#[inline]
-fn attempt(cases: &[Case<'_>], order: Order) -> Result<Selected, u64> {
-    let attempt = |at: usize| match cases[at].operation.attempt() {
+#[inline(always)]
+fn attempt<'a>(
+    n: usize,
+    operation: &impl Fn(usize) -> &'a dyn Operation,
+    order: Order,
+) -> Result<Selected, u64> {
+    let attempt = |at: usize| match operation(at).attempt() {
         Ok(token) => Err((at, token)),
         Err(seen) => Ok(seen),
     };
-    let n = cases.len();
     let tried = if order == Order::Given || n < 2 {
         sum(0..n, attempt)
     } else {
-        let seed = cases[0].operation.random();
+        let seed = operation(0).random();
         let first = usize::from(seed & 1 != 0);
         match n {
             2 => sum([first, 1 - first].into_iter(), attempt),
@@ -202,6 +212,7 @@ fn attempt(cases: &[Case<'_>], order: Order) -> Result<Selected, u64> {
     }
 }
 
+#[inline(always)]
 fn sum(
     mut order: impl Iterator<Item = usize>,
     mut attempt: impl FnMut(usize) -> Result<u64, Selected>,
@@ -235,16 +246,23 @@ fn attempt_shuffled(
 /// For a select that does not wait: nothing was ready, but not at one moment. It must not fail if
 /// one or the other was ready all the time. When nothing has changed between two attempts, nothing
 /// was ready at the moment between them.
-fn confirm(cases: &[Case<'_>], order: Order, mut seen: u64) -> Option<Selected> {
-    while cases.len() > 1 {
-        match attempt(cases, order) {
+fn confirm<'a>(
+    n: usize,
+    operation: &impl Fn(usize) -> &'a dyn Operation,
+    order: Order,
+    mut seen: u64,
+) -> Option<Selected> {
+    if n < 2 {
+        return None;
+    }
+    loop {
+        match attempt(n, operation, order) {
             Ok(found) => return Some(found),
             Err(again) if again == seen => return None,
             // Others go on.
             Err(again) => seen = again,
         }
     }
-    None
 }
 
 /// The next of a sequence of random numbers.
@@ -314,7 +332,7 @@ impl Drop for Published<'_, '_> {
 
 /// Steps 2 to 4.
 #[inline(never)]
-fn wait(cases: &[Case<'_>], until: u64) -> Option<Selected> {
+pub(super) fn wait(cases: &[Case<'_>], until: u64) -> Option<Selected> {
     let mut until = until;
     for case in cases {
         case.node.entry.reset();
@@ -332,6 +350,23 @@ fn wait(cases: &[Case<'_>], until: u64) -> Option<Selected> {
         true
     });
     published.retract()
+}
+
+/// Selects one of the operations of a `select!`, for which nodes are made when it has to wait.
+#[inline]
+pub(super) fn select_from<const N: usize>(
+    operations: &[&dyn Operation; N],
+    order: Order,
+    until: Option<u64>,
+) -> Option<Selected> {
+    let wait = |until| wait_for(operations, until);
+    select(N, |at| operations[at], order, until, wait)
+}
+
+#[cold]
+#[inline(never)]
+fn wait_for<const N: usize>(operations: &[&dyn Operation; N], until: u64) -> Option<Selected> {
+    wait(&operations.map(Case::new), until)
 }
 
 impl Reserved {

@@ -117,6 +117,18 @@ impl<T> State<T> {
         self.queue.len() + self.owed < self.cap
     }
 
+    /// Whether a send finds room and nobody who waits for it.
+    #[inline(always)]
+    pub(super) fn can_push(&self) -> bool {
+        !self.is_closed && self.receivers.is_empty() && self.has_room() && !self.queue.needs_block()
+    }
+
+    /// Whether a receive finds a message and nobody who waits for its room.
+    #[inline(always)]
+    pub(super) fn can_pop(&self) -> bool {
+        self.has_message() && self.senders.is_empty()
+    }
+
     /// Whether a send would not wait. (It may have to after all: some who wait are void.)
     pub(super) fn can_send(&self) -> bool {
         self.is_closed || self.has_room() || !self.receivers.is_empty()
@@ -133,7 +145,7 @@ impl<T> State<T> {
     }
 
     /// Sends what is in `slot`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(&mut self, slot: &Slot<T>) -> Sent {
         if self.is_closed {
             return Sent::Closed;
@@ -155,7 +167,7 @@ impl<T> State<T> {
     }
 
     /// Receives.
-    #[inline]
+    #[inline(always)]
     pub(super) fn recv(&mut self) -> Received<T> {
         if self.has_message() {
             let value = self.queue.pop().expect("it is not empty");
@@ -250,7 +262,7 @@ pub(super) fn value_of<T>(slot: &Slot<T>) -> T {
 }
 
 /// Gives what is in `slot` to a receiver that waited: directly, or by way of the queue to a select.
-#[inline]
+#[inline(always)]
 pub(super) fn give<T>(
     receiver: Partner<'_>,
     slot: &Slot<T>,

@@ -63,7 +63,6 @@ pub(super) enum Told {
 }
 
 /// One who waits, in one list.
-#[derive(Debug)]
 pub(super) struct Entry {
     waiter: Cell<Option<Waiter>>,
     /// A [`Told`]. An atomic, because the wake of a plain goroutine proves nothing: it may be a
@@ -71,6 +70,8 @@ pub(super) struct Entry {
     told: AtomicU8,
     /// A `Slot` of the channel's type; null: a select waits, which has none.
     slot: *const (),
+    /// The wake of one who has been claimed, and is still to be told why.
+    woken: Cell<Woken>,
 }
 
 // SAFETY: an entry that is in a list is used under the lock of the list only: by a thread that
@@ -80,12 +81,21 @@ unsafe impl Sync for Entry {}
 // it is used by several threads.
 unsafe impl Send for Entry {}
 
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry")
+            .field("told", &self.told())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Entry {
     pub(super) fn with_slot<T>(slot: &Slot<T>) -> Entry {
         Entry {
             waiter: Cell::new(None),
             told: AtomicU8::new(Told::Nothing as u8),
             slot: ptr::from_ref(slot).cast(),
+            woken: Cell::new(Woken::Nothing),
         }
     }
 
@@ -95,6 +105,7 @@ impl Entry {
             waiter: Cell::new(None),
             told: AtomicU8::new(Told::Nothing as u8),
             slot: ptr::null(),
+            woken: Cell::new(Woken::Nothing),
         }
     }
 
@@ -110,6 +121,12 @@ impl Entry {
         ];
         // Acquire: pairs with `Partner::tell`.
         ALL[usize::from(self.told.load(Ordering::Acquire))]
+    }
+
+    #[inline(always)]
+    fn tell(&self, told: Told) {
+        // Release: what was done with the slot; pairs with `told`.
+        self.told.store(told as u8, Ordering::Release);
     }
 
     /// For a new wait.
@@ -129,9 +146,6 @@ impl Entry {
 #[must_use = "he waits for ever otherwise"]
 pub(super) struct Partner<'a> {
     entry: &'a Entry,
-    waiter: Waiter,
-    /// `None`: he is woken when he has been told.
-    woken: Option<Woken>,
 }
 
 impl<'a> Partner<'a> {
@@ -146,14 +160,17 @@ impl<'a> Partner<'a> {
     }
 
     /// Decides his wake. A plain goroutine may go on at once, without the lock.
-    #[inline]
+    #[inline(always)]
     pub(super) fn tell(self, told: Told) -> Woken {
-        // Release: what was done with the slot.
-        self.entry.told.store(told as u8, Ordering::Release);
-        match self.woken {
-            Some(woken) => woken,
-            None => self.waiter.wake().unwrap_or(Woken::Nothing),
-        }
+        let Some(Waiter::Goroutine(g, id)) = self.entry.waiter.get() else {
+            let woken = self.entry.woken.replace(Woken::Nothing);
+            self.entry.tell(told);
+            return woken;
+        };
+        self.entry.tell(told);
+        // Its owner may leave from here on.
+        let woken = Waiter::Goroutine(g, id).wake();
+        woken.unwrap_or(Woken::Nothing)
     }
 }
 
@@ -179,9 +196,13 @@ impl Waiters {
     ///
     /// # Safety
     /// As for `List::push_back`.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn push(&mut self, node: &Node<Entry>, waiter: Waiter) {
-        node.entry.waiter.set(Some(waiter));
+        node.entry.waiter.set(Some(match waiter {
+            // By parts: they have just been written.
+            Waiter::Goroutine(g, id) => Waiter::Goroutine(g, id),
+            other => other,
+        }));
         // SAFETY: passed on.
         unsafe { self.0.push_back(node) };
     }
@@ -197,7 +218,7 @@ impl Waiters {
 
     /// Claims the oldest that can be claimed, and takes him out. Nodes of waits that somebody else
     /// has ended are taken out on the way.
-    #[inline]
+    #[inline(always)]
     pub(super) fn claim(&mut self) -> Option<Partner<'_>> {
         loop {
             let node = self.0.pop_front()?;
@@ -234,16 +255,13 @@ impl Waiters {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn claim(entry: &Entry) -> Option<Partner<'_>> {
-    let waiter = entry.waiter.get().expect("a node in a list has a waiter");
-    let woken = match waiter {
-        Waiter::Goroutine(..) => None,
-        Waiter::Ticket(_) | Waiter::Thread(_) => Some(waiter.wake()?),
-    };
-    Some(Partner {
-        entry,
-        waiter,
-        woken,
-    })
+    match entry.waiter.get() {
+        // Being taken out of the list is the claim; the wake is decided when it has been told.
+        Some(Waiter::Goroutine(..)) => {}
+        Some(waiter) => entry.woken.set(waiter.wake()?),
+        None => unreachable!("a node in a list has a waiter"),
+    }
+    Some(Partner { entry })
 }

@@ -2,36 +2,97 @@
 //!
 //! Its holder is pinned: it is not suspended at the end of its slice, so nobody waits for long. No
 //! code of the program runs under it: no clone, no drop of a value, no waker.
+//!
+//! | word        | meaning                                         |
+//! |-------------|-------------------------------------------------|
+//! | `FREE`      | nobody holds it                                 |
+//! | `HELD`      | somebody does, and nobody sleeps                |
+//! | `CONTENDED` | somebody does, and others may sleep on the word |
+//!
+//! It is std's mutex without what makes a guard heavy: no poison, so it is two words, which stay in
+//! registers.
 
+#![expect(unsafe_code, reason = "gives out what it protects")]
+
+use std::cell::UnsafeCell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sched::header::G;
-use crate::sched::machine::{Machine, pin, unpin};
+use crate::sched::machine::{pin, unpin};
+use crate::sys::futex;
+
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+const CONTENDED: u32 = 2;
+
+/// How often one who finds it held looks again before it sleeps: longer than it is held.
+const SPINS_MAX: u32 = 100;
 
 /// See the top of this file.
-pub(crate) struct Lock<T>(Mutex<T>);
+pub(crate) struct Lock<T> {
+    word: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: thread A's guard is the only access until its unlock (Release); thread B's lock (Acquire)
+// comes after.
+unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     pub(crate) const fn new(value: T) -> Lock<T> {
-        Lock(Mutex::new(value))
+        Lock {
+            word: AtomicU32::new(FREE),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// Locks, and pins the caller if it is a goroutine.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
-        let free = G::current().filter(|g| !g.machine().pin.is_set());
-        let m = free.map(pin);
+        let g = G::current().filter(|g| !g.machine().pin.is_set());
+        if let Some(g) = g {
+            pin(g);
+        }
+        // Acquire: pairs with the unlock.
+        let taken = self
+            .word
+            .compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed);
+        if taken.is_err() {
+            self.wait();
+        }
         Guard {
-            // Nothing under this lock panics half-way.
-            value: Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)),
-            m,
+            lock: self,
+            g,
+            _of_this_thread: PhantomData,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait(&self) {
+        for _ in 0..SPINS_MAX {
+            let is_free = self.word.load(Ordering::Relaxed) == FREE;
+            // Acquire: pairs with the unlock.
+            let take = || {
+                self.word
+                    .compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed)
+            };
+            if is_free && take().is_ok() {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        // Acquire: pairs with the unlock. Whoever slept cannot know that nobody else does.
+        while self.word.swap(CONTENDED, Ordering::Acquire) != FREE {
+            futex::wait(&self.word, CONTENDED, None);
         }
     }
 
     pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+        self.value.get_mut()
     }
 }
 
@@ -43,9 +104,10 @@ impl<T> fmt::Debug for Lock<T> {
 
 /// A held [`Lock`].
 pub(crate) struct Guard<'a, T> {
-    /// `None` only while it is dropped.
-    value: Option<MutexGuard<'a, T>>,
-    m: Option<&'a Machine>,
+    lock: &'a Lock<T>,
+    /// The goroutine that was pinned for it. It keeps its machine as long as it is.
+    g: Option<&'a G>,
+    _of_this_thread: PhantomData<*const ()>,
 }
 
 impl<T> Guard<'_, T> {
@@ -53,7 +115,7 @@ impl<T> Guard<'_, T> {
     /// goroutine in a blocking call, which comes back from that first. `None`: it is released.
     #[inline]
     pub(crate) fn across_park(self) -> Option<Self> {
-        let is_blocking = G::current().is_some_and(|g| g.blocking.get());
+        let is_blocking = self.g.is_some_and(|g| g.blocking.get());
         (!is_blocking).then_some(self)
     }
 }
@@ -63,24 +125,29 @@ impl<T> Deref for Guard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        self.value.as_ref().expect("held")
+        // SAFETY: the lock is held, and the guard borrowed.
+        unsafe { &*self.lock.value.get() }
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        self.value.as_mut().expect("held")
+        // SAFETY: the lock is held, and the guard borrowed for this alone.
+        unsafe { &mut *self.lock.value.get() }
     }
 }
 
 impl<T> Drop for Guard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // Unlocked first: whoever waits for the lock must not wait for a suspended thread.
-        self.value = None;
-        if let Some(m) = self.m {
-            unpin(m);
+        // Release: pairs with the lock.
+        if self.lock.word.swap(FREE, Ordering::Release) == CONTENDED {
+            futex::wake(&self.lock.word);
+        }
+        if let Some(g) = self.g {
+            unpin(g.machine());
         }
     }
 }

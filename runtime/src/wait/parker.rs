@@ -63,20 +63,25 @@ pub(crate) enum Woken {
 
 impl Woken {
     /// The second half of a wake, outside of any lock.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn go(self) {
         match self {
             Woken::Nothing => {}
             Woken::Goroutine(g) => park::act(g, Wake::Enqueue),
-            Woken::Thread(thread) => thread.unpark(),
+            Woken::Thread(thread) => unpark(&thread),
         }
     }
+}
+
+#[cold]
+fn unpark(thread: &Thread) {
+    thread.unpark();
 }
 
 impl Waiter {
     /// Claims the wait and decides its wake: `None` if somebody else has claimed it, or time. Under
     /// the lock of a list from which the caller has taken it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake(&self) -> Option<Woken> {
         match *self {
             Waiter::Goroutine(g, id) => Some(match g.get().state.ready(id) {
@@ -189,6 +194,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 ///
 /// # Panics
 /// On a plain thread of a forked child.
+#[inline]
 pub(crate) fn park(
     lists: Lists,
     why: Wait,
@@ -199,10 +205,9 @@ pub(crate) fn park(
         return park_thread(until, publish);
     };
     if until == NEVER && lists == Lists::One {
-        let waiter = Waiter::Goroutine(g.to_ref(), g.state.id());
         let mut begun = false;
         park::park_with(g, why, || {
-            begun = publish(waiter);
+            begun = publish(Waiter::Goroutine(g.to_ref(), g.state.id()));
             begun
         });
         return if begun { Ended::Woken } else { Ended::NotBegun };
