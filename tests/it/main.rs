@@ -33,6 +33,7 @@ mod procs;
 mod scope;
 mod scope_cancel;
 mod select;
+mod select_ready;
 mod signals;
 mod spawning;
 mod stacks;

@@ -87,8 +87,7 @@ impl<T> Chan<T> {
         loop {
             match state.send(&slot) {
                 Sent::Done(woken) => {
-                    drop(state);
-                    woken.go();
+                    self.release(state, woken);
                     return Ok(());
                 }
                 Sent::Full => {
@@ -136,7 +135,7 @@ impl<T> Chan<T> {
         if state.can_pop()
             && let Some(value) = state.queue.pop()
         {
-            release(state, Woken::Nothing);
+            free(state);
             return Ok(value);
         }
         self.recv_slow(state, until)
@@ -151,7 +150,7 @@ impl<T> Chan<T> {
         loop {
             match state.recv() {
                 Received::Value(value, woken) => {
-                    release(state, woken);
+                    self.release(state, woken);
                     return Ok(value);
                 }
                 Received::Empty => {
@@ -208,7 +207,7 @@ impl<T> Chan<T> {
             let mut state = self.lock();
             match state.fetch() {
                 Fetched::Value(value, woken) => {
-                    release(state, woken);
+                    self.release(state, woken);
                     return Some(value);
                 }
                 Fetched::Released => {
@@ -247,7 +246,7 @@ impl<T> Chan<T> {
     pub(super) fn release_recv(&self) {
         let mut state = self.lock();
         let (unwanted, woken) = state.release_recv();
-        release(state, woken);
+        self.release(state, woken);
         drop(unwanted);
     }
 
@@ -258,8 +257,7 @@ impl<T> Chan<T> {
             let mut state = self.lock();
             match state.complete_send(&slot) {
                 Sent::Done(woken) => {
-                    drop(state);
-                    woken.go();
+                    self.release(state, woken);
                     return Ok(());
                 }
                 Sent::Closed | Sent::Full => return Err(left_in(state, slot)),
@@ -286,6 +284,7 @@ impl<T> Chan<T> {
         if is_new {
             self.tell_closed(|state| &mut state.senders);
             self.tell_closed(|state| &mut state.receivers);
+            self.tell_watchers();
         }
         is_new
     }
@@ -300,6 +299,19 @@ impl<T> Chan<T> {
             let woken = partner.tell(Told::Closed);
             drop(state);
             woken.go();
+        }
+    }
+
+    /// After an operation: unlocks, frees what the queue no longer needs, wakes.
+    #[inline]
+    pub(super) fn release(&self, mut state: Guard<'_, State<T>>, woken: Woken) {
+        let old = state.queue.take_old();
+        let is_watched = !state.watchers.is_empty();
+        drop(state);
+        woken.go();
+        drop(old);
+        if is_watched {
+            self.tell_watchers();
         }
     }
 
@@ -327,6 +339,7 @@ impl<T> Chan<T> {
         if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
             let unwanted = self.lock().leave_receivers();
             self.tell_closed(|state| &mut state.senders);
+            self.tell_watchers();
             drop(unwanted);
         }
     }
@@ -340,12 +353,11 @@ fn add(count: &AtomicUsize) {
     );
 }
 
-/// After a receive: unlocks, frees what the queue no longer needs, wakes.
+/// After a receive that nobody waits for: unlocks, and frees what the queue no longer needs.
 #[inline]
-pub(super) fn release<T>(mut state: Guard<'_, State<T>>, woken: Woken) {
+pub(super) fn free<T>(mut state: Guard<'_, State<T>>) {
     let old = state.queue.take_old();
     drop(state);
-    woken.go();
     drop(old);
 }
 

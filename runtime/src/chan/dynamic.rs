@@ -3,9 +3,12 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::error::{RecvError, SelectTimeoutError, SendError, TrySelectError};
+use super::choose::{Order, select};
+use super::error::{
+    ReadyTimeoutError, RecvError, SelectTimeoutError, SendError, TryReadyError, TrySelectError,
+};
 use super::receiver::Receiver;
-use super::select::{self, Case, Operation, Order, Token};
+use super::select::{self, Aim, Case, Operation, Selected, Token};
 use super::sender::Sender;
 use crate::sys::clock::{self, NEVER};
 use crate::wait::parker;
@@ -15,7 +18,8 @@ use crate::wait::parker;
 ///
 /// An operation that is selected must be completed: by [`SelectedOperation::send`] or
 /// [`SelectedOperation::recv`], with the same sender or receiver. Until then the message, or its
-/// place, is reserved.
+/// place, is reserved. [`ready`](Select::ready) and its kind reserve nothing: they tell what could
+/// be done.
 ///
 /// ```
 /// use gopark::chan::{Select, unbounded};
@@ -87,12 +91,19 @@ impl<'a> Select<'a> {
         self.indices.remove(at);
     }
 
-    fn until(&mut self, until: Option<u64>) -> Option<SelectedOperation<'a>> {
+    fn wait_until(&self, aim: Aim, until: Option<u64>) -> Option<Selected> {
         let cases = &self.cases[..];
-        let operation = |at: usize| cases[at].operation();
-        let wait = |until| select::wait(cases, until);
-        let selected = select::select(cases.len(), operation, self.order, until, wait);
-        let (at, token) = selected?;
+        let wait = |until| select::wait(cases, aim, until);
+        select(&(cases, aim), self.order, until, wait)
+    }
+
+    fn ready_until(&self, until: Option<u64>) -> Option<usize> {
+        let (at, _) = self.wait_until(Aim::Watch, until)?;
+        Some(self.indices[at])
+    }
+
+    fn until(&mut self, until: Option<u64>) -> Option<SelectedOperation<'a>> {
+        let (at, token) = self.wait_until(Aim::Complete, until)?;
         Some(SelectedOperation {
             operation: self.cases[at].operation(),
             index: self.indices[at],
@@ -150,6 +161,54 @@ impl<'a> Select<'a> {
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
         self.until(Some(parker::deadline(Some(deadline))))
             .ok_or(SelectTimeoutError)
+    }
+
+    /// The index of an operation that would not wait now.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
+        self.ready_until(None).ok_or(TryReadyError)
+    }
+
+    /// Waits until an operation would not wait, and gives its index. Others may be faster to do it:
+    /// it is best tried with [`Sender::try_send`] or [`Receiver::try_recv`], in a loop. Two who
+    /// wait for each other like this wait for ever: neither sends or receives.
+    ///
+    /// # Panics
+    /// As [`select`](Select::select).
+    #[track_caller]
+    pub fn ready(&mut self) -> usize {
+        assert!(
+            !self.cases.is_empty(),
+            "gopark::chan::Select::ready: no operations have been added"
+        );
+        self.ready_until(Some(NEVER))
+            .expect("this wait has no deadline")
+    }
+
+    /// As [`ready`](Select::ready), but waits for `timeout` at most.
+    ///
+    /// # Errors
+    /// When the time is over.
+    ///
+    /// # Panics
+    /// Unwinds like every wait.
+    pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
+        self.ready_until(Some(clock::after(timeout)))
+            .ok_or(ReadyTimeoutError)
+    }
+
+    /// As [`ready`](Select::ready), but waits until `deadline` at most.
+    ///
+    /// # Errors
+    /// When the time is over.
+    ///
+    /// # Panics
+    /// Unwinds like every wait.
+    pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
+        self.ready_until(Some(parker::deadline(Some(deadline))))
+            .ok_or(ReadyTimeoutError)
     }
 }
 

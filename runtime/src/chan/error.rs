@@ -60,6 +60,14 @@ pub struct TrySelectError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelectTimeoutError;
 
+/// No operation is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TryReadyError;
+
+/// No operation became ready in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadyTimeoutError;
+
 const NO_RECEIVERS: &str = "sending on a disconnected channel";
 const NO_SENDERS: &str = "receiving on an empty and disconnected channel";
 
@@ -115,6 +123,8 @@ describe!(
 );
 describe!(TrySelectError, TrySelectError => "all operations in select would block";);
 describe!(SelectTimeoutError, SelectTimeoutError => "timed out waiting on select";);
+describe!(TryReadyError, TryReadyError => "all operations in select would block";);
+describe!(ReadyTimeoutError, ReadyTimeoutError => "timed out waiting on select";);
 
 impl<T> SendError<T> {
     /// The message.

@@ -24,6 +24,7 @@
 //! ```
 
 mod blocks;
+mod choose;
 mod core;
 mod dynamic;
 mod error;
@@ -39,6 +40,7 @@ mod sender;
 mod state;
 mod timers;
 mod waiters;
+mod watch;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,8 +53,8 @@ use self::timers::{At, Tick};
 pub use self::{
     dynamic::{Select, SelectedOperation},
     error::{
-        RecvError, RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError, TryRecvError,
-        TrySelectError, TrySendError,
+        ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
+        SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
     },
     iter::{IntoIter, Iter, TryIter},
     receiver::Receiver,
@@ -108,8 +110,9 @@ pub const fn never<T>() -> Receiver<T> {
 pub mod internal {
     use std::time::Duration;
 
+    pub use super::choose::Order;
     pub use super::operations::{Receiving, Sending};
-    pub use super::select::{EntryOf, Operation, Order, Place, Selected, Side, Token};
+    pub use super::select::{Aim, EntryOf, Operation, Place, Selected, Side, Token};
     use crate::sys::clock::{self, NEVER};
 
     #[inline]
@@ -117,13 +120,13 @@ pub mod internal {
         operations: &[&dyn Operation; N],
         order: Order,
     ) -> Option<Selected> {
-        super::select::select_from(operations, order, None)
+        super::choose::select_from(operations, order, None)
     }
 
     #[inline]
     pub fn select<const N: usize>(operations: &[&dyn Operation; N], order: Order) -> Selected {
         const { assert!(N > 0, "a `select!` without arms waits for ever") };
-        let selected = super::select::select_from(operations, order, Some(NEVER));
+        let selected = super::choose::select_from(operations, order, Some(NEVER));
         selected.expect("this wait has no deadline")
     }
 
@@ -133,6 +136,6 @@ pub mod internal {
         order: Order,
         time: Duration,
     ) -> Option<Selected> {
-        super::select::select_from(operations, order, Some(clock::after(time)))
+        super::choose::select_from(operations, order, Some(clock::after(time)))
     }
 }

@@ -5,26 +5,24 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::core::{Chan, release};
+use super::choose::next_random;
+use super::core::{Chan, free};
 use super::error::{RecvError, SendError};
-use super::place::Side;
 use super::receiver::{Flavor, Receiver};
 use super::reserve::Reserved;
-use super::select::{self, EntryOf, Operation, Place, Token, next_random};
+use super::select::{self, Aim, EntryOf, Operation, Place, Token};
 use super::sender::Sender;
-use super::state::{Received, State};
+use super::state::Received;
 use super::timers::Timed;
 use super::waiters::{Entry, Slot};
-use crate::sys::clock::NEVER;
-use crate::wait::parker::{Waiter, Woken};
-
-/// How an operation is reserved.
-type Reserve<T> = fn(&mut State<T>, Option<&Waiter>) -> Reserved;
+use super::watch::Way;
+use crate::sys::clock::{self, NEVER};
+use crate::wait::parker::Woken;
 
 impl<T> Chan<T> {
-    fn attempt(&self, reserve: Reserve<T>) -> Result<Token, u64> {
+    fn attempt(&self, way: &Way<T>) -> Result<Token, u64> {
         let mut state = self.look();
-        match reserve(&mut state, None) {
+        match (way.reserve)(&mut state, None) {
             Reserved::Ready(woken) => {
                 state.changes = state.changes.wrapping_add(1);
                 drop(state);
@@ -36,24 +34,23 @@ impl<T> Chan<T> {
         }
     }
 
-    fn publish(
-        &self,
-        place: Place<'_>,
-        reserve: Reserve<T>,
-        side: Side<T>,
-    ) -> Result<(), Option<Token>> {
+    fn publish(&self, place: Place<'_>, way: &Way<T>) -> Result<(), Option<Token>> {
+        if place.aim == Aim::Watch {
+            return self.watch(place, way);
+        }
         let mut state = self.lock();
-        let reserved = reserve(&mut state, place.waiter);
+        let reserved = (way.reserve)(&mut state, place.waiter);
         if let (Reserved::NotReady, Some(waiter)) = (&reserved, place.waiter) {
             // SAFETY: the select does not return or unwind before it has taken the node out; the
             // lock is held.
-            unsafe { side(&mut state).push(place.node, *waiter) };
+            unsafe { (way.side)(&mut state).push(place.node, *waiter) };
         }
-        drop(state);
+        self.release(state, Woken::Nothing);
         reserved.published()
     }
 
-    fn retract(&self, place: Place<'_>, side: Side<T>) {
+    fn retract(&self, place: Place<'_>, way: &Way<T>) {
+        let side = way.list(place.aim);
         let mut state = self.lock();
         // SAFETY: it is in this list, or in none.
         unsafe { side(&mut state).remove(place.node) };
@@ -62,8 +59,7 @@ impl<T> Chan<T> {
     fn release_send(&self) {
         let mut state = self.lock();
         let woken = state.release_send();
-        drop(state);
-        woken.go();
+        self.release(state, woken);
     }
 
     /// The message of a reserved receive; another if it does not come.
@@ -73,14 +69,6 @@ impl<T> Chan<T> {
             None => self.recv(Some(NEVER)).map_err(|_| RecvError),
         }
     }
-}
-
-fn senders<T>(state: &mut State<T>) -> &mut super::waiters::Waiters {
-    &mut state.senders
-}
-
-fn receivers<T>(state: &mut State<T>) -> &mut super::waiters::Waiters {
-    &mut state.receivers
 }
 
 impl<T> Sender<T> {
@@ -99,15 +87,19 @@ impl<T> Operation for Sender<T> {
     }
 
     fn attempt(&self) -> Result<Token, u64> {
-        self.0.attempt(State::reserve_send)
+        self.0.attempt(&Way::SEND)
+    }
+
+    fn peek(&self) -> Result<Token, u64> {
+        self.0.peek(&Way::SEND)
     }
 
     fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>> {
-        self.0.publish(place, State::reserve_send, senders)
+        self.0.publish(place, &Way::SEND)
     }
 
     fn retract(&self, place: Place<'_>) {
-        self.0.retract(place, senders);
+        self.0.retract(place, &Way::SEND);
     }
 
     fn release(&self, token: Token) {
@@ -160,21 +152,29 @@ impl<T> Operation for Receiver<T> {
 
     fn attempt(&self) -> Result<Token, u64> {
         match &self.0 {
-            Flavor::Chan(chan) => chan.attempt(State::reserve_recv),
+            Flavor::Chan(chan) => chan.attempt(&Way::RECEIVE),
             _ => self.attempt_timed(),
+        }
+    }
+
+    fn peek(&self) -> Result<Token, u64> {
+        match &self.0 {
+            Flavor::Chan(chan) => chan.peek(&Way::RECEIVE),
+            _ if self.moment() <= clock::now() => Ok(Token::Ready),
+            _ => Err(0),
         }
     }
 
     fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>> {
         match &self.0 {
-            Flavor::Chan(chan) => chan.publish(place, State::reserve_recv, receivers),
+            Flavor::Chan(chan) => chan.publish(place, &Way::RECEIVE),
             _ => Ok(()),
         }
     }
 
     fn retract(&self, place: Place<'_>) {
         if let Flavor::Chan(chan) = &self.0 {
-            chan.retract(place, receivers);
+            chan.retract(place, &Way::RECEIVE);
         }
     }
 
@@ -264,7 +264,7 @@ impl<T> Operation for Receiving<'_, T> {
             && let Some(message) = state.queue.pop()
         {
             state.changes = state.changes.wrapping_add(1);
-            release(state, Woken::Nothing);
+            free(state);
             // SAFETY: no node with this slot is in a list: this is the first step of a select.
             unsafe { self.slot.put(message) };
             return Ok(Token::Done);
@@ -272,7 +272,7 @@ impl<T> Operation for Receiving<'_, T> {
         match state.recv() {
             Received::Value(message, woken) => {
                 state.changes = state.changes.wrapping_add(1);
-                release(state, woken);
+                chan.release(state, woken);
                 // SAFETY: no node with this slot is in a list: this is the first step of a select.
                 unsafe { self.slot.put(message) };
                 Ok(Token::Done)
@@ -286,6 +286,10 @@ impl<T> Operation for Receiving<'_, T> {
             Received::Closed => Ok(Token::Closed),
             Received::Empty => Err(state.changes),
         }
+    }
+
+    fn peek(&self) -> Result<Token, u64> {
+        self.receiver.peek()
     }
 
     fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>> {

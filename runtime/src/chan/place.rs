@@ -60,6 +60,10 @@ impl<T> Place<'_, T> {
             // SAFETY: the node is on the stack of the caller, who is in this function until it is
             // out of the list; the lock is held.
             unsafe { side(&mut state).push(node, waiter) };
+            if !state.watchers.is_empty() {
+                drop(state);
+                chan.tell_watchers();
+            }
             true
         };
         // By reference: what is moved into a park is copied several times.

@@ -32,7 +32,7 @@
 //!
 //! *One that does not wait fails, though something was ready all the time*: it looked at x, then a
 //! message came to x and one was taken from y, then it looked at y. It looks twice, and believes
-//! what it sees if no channel has changed in between ([`confirm`]).
+//! what it sees if no channel has changed in between (`confirm` in `choose.rs`).
 //!
 //! *A wake comes for a wait that is over.* Step 4 takes the locks: whoever claimed the word has
 //! told the node before he released the lock. After step 4 no node is in a list.
@@ -45,7 +45,6 @@
 use super::reserve::Reserved;
 use super::waiters::{Entry, Told};
 use crate::sched::header::Wait;
-use crate::sys::clock::{self, NEVER};
 use crate::wait::list::Node;
 use crate::wait::parker::{self, Lists, Waiter};
 
@@ -60,6 +59,17 @@ pub enum Token {
     Moment(u64),
     /// It fails.
     Closed,
+    /// It would not wait; nothing has been done.
+    Ready,
+}
+
+/// What an operation is selected for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// To be completed.
+    Complete,
+    /// To know that it is ready.
+    Watch,
 }
 
 /// What an operation does.
@@ -80,6 +90,10 @@ pub trait Operation {
     /// Step 1. If it is not ready: a number that differs when it may have been ready in between.
     #[doc(hidden)]
     fn attempt(&self) -> Result<Token, u64>;
+
+    /// Step 1 of one who watches: [`Token::Ready`], or as `attempt`.
+    #[doc(hidden)]
+    fn peek(&self) -> Result<Token, u64>;
 
     /// Step 2, with the wait and the node. `Err`: the wait is over, it has claimed itself or been
     /// claimed.
@@ -116,6 +130,7 @@ pub struct EntryOf(pub(super) Entry);
 pub struct Place<'a> {
     pub(super) node: &'a Node<Entry>,
     pub(super) waiter: Option<&'a Waiter>,
+    pub(super) aim: Aim,
 }
 
 /// An operation with its node. It does not move during a select.
@@ -145,136 +160,13 @@ impl<'a> Case<'a> {
     }
 }
 
-/// In which order operations are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Every time another.
-    Random,
-    /// As they are written.
-    Given,
-}
-
 /// Which operation was selected.
 pub type Selected = (usize, Token);
-
-/// Selects one of `n` operations, waits until `until` at most with `wait`, which is [`wait`];
-/// `None` does not wait.
-#[inline(always)]
-pub(super) fn select<'a>(
-    n: usize,
-    operation: impl Fn(usize) -> &'a dyn Operation,
-    order: Order,
-    until: Option<u64>,
-    wait: impl Fn(u64) -> Option<Selected>,
-) -> Option<Selected> {
-    loop {
-        let seen = match attempt(n, &operation, order) {
-            Ok(found) => return Some(found),
-            Err(seen) => seen,
-        };
-        let Some(until) = until else {
-            return confirm(n, &operation, order, seen);
-        };
-        if until != NEVER && until <= clock::now() {
-            return None;
-        }
-        let found = wait(until);
-        if found.is_some() {
-            return found;
-        }
-    }
-}
-
-/// Step 1; or the sum of what was seen.
-#[inline(always)]
-fn attempt<'a>(
-    n: usize,
-    operation: &impl Fn(usize) -> &'a dyn Operation,
-    order: Order,
-) -> Result<Selected, u64> {
-    let attempt = |at: usize| match operation(at).attempt() {
-        Ok(token) => Err((at, token)),
-        Err(seen) => Ok(seen),
-    };
-    let tried = if order == Order::Given || n < 2 {
-        sum(0..n, attempt)
-    } else {
-        let seed = operation(0).random();
-        let first = usize::from(seed & 1 != 0);
-        match n {
-            2 => sum([first, 1 - first].into_iter(), attempt),
-            _ => attempt_shuffled(n, seed, attempt),
-        }
-    };
-    match tried {
-        Ok(seen) => Err(seen),
-        Err(found) => Ok(found),
-    }
-}
-
-#[inline(always)]
-fn sum(
-    mut order: impl Iterator<Item = usize>,
-    mut attempt: impl FnMut(usize) -> Result<u64, Selected>,
-) -> Result<u64, Selected> {
-    order.try_fold(0, |seen: u64, at| Ok(seen.wrapping_add(attempt(at)?)))
-}
-
-/// In a random order; that of more than a few dozen is not as random as that of fewer.
-fn attempt_shuffled(
-    n: usize,
-    mut seed: u32,
-    attempt: impl FnMut(usize) -> Result<u64, Selected>,
-) -> Result<u64, Selected> {
-    const SHUFFLED_MAX: usize = 32;
-    let mut order = [0_u8; SHUFFLED_MAX];
-    let shuffled = &mut order[..n.min(SHUFFLED_MAX)];
-    for at in 0..shuffled.len() {
-        seed = next_random(seed);
-        let with = ((u64::from(seed) * (at as u64 + 1)) >> 32) as usize;
-        shuffled[at] = shuffled[with];
-        shuffled[with] = at as u8;
-    }
-    // Groups of `SHUFFLED_MAX`, from one of them on; each in the same order.
-    let groups = n.div_ceil(SHUFFLED_MAX);
-    let start = next_random(seed) as usize % groups;
-    let bases = (0..groups).map(|group| (start + group) % groups * SHUFFLED_MAX);
-    let places = bases.flat_map(|base| shuffled.iter().map(move |&at| base + usize::from(at)));
-    sum(places.filter(|&at| at < n), attempt)
-}
-
-/// For a select that does not wait: nothing was ready, but not at one moment. It must not fail if
-/// one or the other was ready all the time. When nothing has changed between two attempts, nothing
-/// was ready at the moment between them.
-fn confirm<'a>(
-    n: usize,
-    operation: &impl Fn(usize) -> &'a dyn Operation,
-    order: Order,
-    mut seen: u64,
-) -> Option<Selected> {
-    if n < 2 {
-        return None;
-    }
-    loop {
-        match attempt(n, operation, order) {
-            Ok(found) => return Some(found),
-            Err(again) if again == seen => return None,
-            // Others go on.
-            Err(again) => seen = again,
-        }
-    }
-}
-
-/// The next of a sequence of random numbers.
-pub(super) fn next_random(seed: u32) -> u32 {
-    let word = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-    let mixed = ((word >> ((word >> 28) + 4)) ^ word).wrapping_mul(277_803_737);
-    (mixed >> 22) ^ mixed
-}
 
 /// The nodes of a wait; dropped, they are out of the lists.
 struct Published<'a, 'b> {
     cases: &'a [Case<'b>],
+    aim: Aim,
     n: usize,
     /// Selected by the select itself, in step 2.
     own: Option<Selected>,
@@ -289,6 +181,7 @@ impl Published<'_, '_> {
             let place = Place {
                 node: &case.node,
                 waiter: Some(waiter),
+                aim: self.aim,
             };
             if let Err(own) = case.operation.publish(place) {
                 self.own = own.map(|token| (at, token));
@@ -305,12 +198,14 @@ impl Published<'_, '_> {
             case.operation.retract(Place {
                 node: &case.node,
                 waiter: None,
+                aim: self.aim,
             });
             let token = match case.node.entry.told() {
                 Told::Nothing | Told::Released => continue,
                 Told::Served => Token::Done,
                 Told::Reserved => Token::Reserved,
                 Told::Closed => Token::Closed,
+                Told::Look => Token::Ready,
             };
             debug_assert_eq!(selected, None, "two operations were selected");
             selected = Some((at, token));
@@ -332,7 +227,7 @@ impl Drop for Published<'_, '_> {
 
 /// Steps 2 to 4.
 #[inline(never)]
-pub(super) fn wait(cases: &[Case<'_>], until: u64) -> Option<Selected> {
+pub(super) fn wait(cases: &[Case<'_>], aim: Aim, until: u64) -> Option<Selected> {
     let mut until = until;
     for case in cases {
         case.node.entry.reset();
@@ -340,6 +235,7 @@ pub(super) fn wait(cases: &[Case<'_>], until: u64) -> Option<Selected> {
     }
     let mut published = Published {
         cases,
+        aim,
         n: 0,
         own: None,
         is_over: false,
@@ -350,23 +246,6 @@ pub(super) fn wait(cases: &[Case<'_>], until: u64) -> Option<Selected> {
         true
     });
     published.retract()
-}
-
-/// Selects one of the operations of a `select!`, for which nodes are made when it has to wait.
-#[inline]
-pub(super) fn select_from<const N: usize>(
-    operations: &[&dyn Operation; N],
-    order: Order,
-    until: Option<u64>,
-) -> Option<Selected> {
-    let wait = |until| wait_for(operations, until);
-    select(N, |at| operations[at], order, until, wait)
-}
-
-#[cold]
-#[inline(never)]
-fn wait_for<const N: usize>(operations: &[&dyn Operation; N], until: u64) -> Option<Selected> {
-    wait(&operations.map(Case::new), until)
 }
 
 impl Reserved {

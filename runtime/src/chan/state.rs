@@ -72,6 +72,8 @@ pub(super) struct State<T> {
     pub(super) senders: Waiters,
     pub(super) receivers: Waiters,
     pub(super) creditors: Waiters,
+    /// Those who wait until one could send or receive, and do neither: see `watch.rs`.
+    pub(super) watchers: Waiters,
     pub(super) is_closed: bool,
     /// How often an operation may have made another ready.
     pub(super) changes: u64,
@@ -87,6 +89,7 @@ impl<T> State<T> {
             senders: Waiters::new(),
             receivers: Waiters::new(),
             creditors: Waiters::new(),
+            watchers: Waiters::new(),
             is_closed: false,
             changes: 0,
         }
@@ -120,13 +123,14 @@ impl<T> State<T> {
     /// Whether a send finds room and nobody who waits for it.
     #[inline(always)]
     pub(super) fn can_push(&self) -> bool {
-        !self.is_closed && self.receivers.is_empty() && self.has_room() && !self.queue.needs_block()
+        let is_awaited = !self.receivers.is_empty() || !self.watchers.is_empty();
+        !self.is_closed && !is_awaited && self.has_room() && !self.queue.needs_block()
     }
 
     /// Whether a receive finds a message and nobody who waits for its room.
     #[inline(always)]
     pub(super) fn can_pop(&self) -> bool {
-        self.has_message() && self.senders.is_empty()
+        self.has_message() && self.senders.is_empty() && self.watchers.is_empty()
     }
 
     /// Whether a send would not wait. (It may have to after all: some who wait are void.)

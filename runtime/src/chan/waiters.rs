@@ -60,6 +60,8 @@ pub(super) enum Told {
     Closed,
     /// The one who owed him a message will not send it.
     Released,
+    /// He watched, and may look again.
+    Look,
 }
 
 /// One who waits, in one list.
@@ -112,12 +114,13 @@ impl Entry {
     /// What its owner was told.
     #[inline]
     pub(super) fn told(&self) -> Told {
-        const ALL: [Told; 5] = [
+        const ALL: [Told; 6] = [
             Told::Nothing,
             Told::Served,
             Told::Reserved,
             Told::Closed,
             Told::Released,
+            Told::Look,
         ];
         // Acquire: pairs with `Partner::tell`.
         ALL[usize::from(self.told.load(Ordering::Acquire))]
@@ -246,6 +249,12 @@ impl Waiters {
                 return Some(partner);
             }
         }
+    }
+
+    /// Whether somebody is in the list whose wait is not over.
+    pub(super) fn has_open(&self) -> bool {
+        let mut waiters = self.0.iter().filter_map(|node| node.entry.waiter.get());
+        waiters.any(|waiter| waiter.is_open())
     }
 
     /// Whether somebody else than `me` is in the list.

@@ -31,6 +31,11 @@ impl Wakeup {
         taken.then(|| (g.state.deliver(self.id) == Wake::Enqueue).then_some(self.g))
     }
 
+    /// Whether nobody has taken the wait yet.
+    pub(crate) fn is_open(self) -> bool {
+        self.g.get().wait_word.is_open(self.ticket)
+    }
+
     /// The same, and puts it on a queue.
     pub(crate) fn ready(self) {
         if let Some(g) = self.wake() {

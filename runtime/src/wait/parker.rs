@@ -96,6 +96,15 @@ impl Waiter {
         }
     }
 
+    /// Whether nobody has claimed the wait yet. Under the lock of a list in which it is.
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Waiter::Goroutine(..) => true,
+            Waiter::Ticket(wakeup) => wakeup.is_open(),
+            Waiter::Thread(wakeup) => wakeup.wait.word.is_open(wakeup.ticket),
+        }
+    }
+
     /// Whether both are of the same wait: a select does not meet itself.
     pub(crate) fn is_same(&self, other: &Waiter) -> bool {
         match (self, other) {

@@ -1,0 +1,185 @@
+//! Choosing one of several operations: all are tried, in an order that is fair, until one is ready.
+//!
+//! This is step 1 of `select.rs`, and the loop around its steps.
+
+use super::select::{self, Aim, Case, Operation, Selected, Token};
+use crate::sys::clock::{self, NEVER};
+
+/// In which order operations are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Every time another.
+    Random,
+    /// As they are written.
+    Given,
+}
+
+/// Operations, as they are tried.
+pub(super) trait Operations {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// Step 1 of one of them.
+    fn attempt(&self, at: usize) -> Result<Token, u64>;
+
+    /// A number that differs from call to call.
+    fn random(&self) -> u32;
+}
+
+impl<const N: usize> Operations for [&dyn Operation; N] {
+    fn len(&self) -> usize {
+        N
+    }
+
+    #[inline(always)]
+    fn attempt(&self, at: usize) -> Result<Token, u64> {
+        self[at].attempt()
+    }
+
+    #[inline(always)]
+    fn random(&self) -> u32 {
+        self[0].random()
+    }
+}
+
+impl Operations for (&[Case<'_>], Aim) {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn attempt(&self, at: usize) -> Result<Token, u64> {
+        let operation = self.0[at].operation();
+        match self.1 {
+            Aim::Complete => operation.attempt(),
+            Aim::Watch => operation.peek(),
+        }
+    }
+
+    fn random(&self) -> u32 {
+        self.0[0].operation().random()
+    }
+}
+
+/// Selects one of the operations, waits until `until` at most with `wait`, which is
+/// [`select::wait`]; `None` does not wait.
+#[inline(always)]
+pub(super) fn select(
+    operations: &impl Operations,
+    order: Order,
+    until: Option<u64>,
+    wait: impl Fn(u64) -> Option<Selected>,
+) -> Option<Selected> {
+    loop {
+        let seen = match attempt(operations, order) {
+            Ok(found) => return Some(found),
+            Err(seen) => seen,
+        };
+        let Some(until) = until else {
+            return confirm(operations, order, seen);
+        };
+        if until != NEVER && until <= clock::now() {
+            return None;
+        }
+        let found = wait(until);
+        if found.is_some() {
+            return found;
+        }
+    }
+}
+
+/// Selects one of the operations of a `select!`, for which nodes are made when it has to wait.
+#[inline]
+pub(super) fn select_from<const N: usize>(
+    operations: &[&dyn Operation; N],
+    order: Order,
+    until: Option<u64>,
+) -> Option<Selected> {
+    select(operations, order, until, |until| {
+        wait_for(operations, until)
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn wait_for<const N: usize>(operations: &[&dyn Operation; N], until: u64) -> Option<Selected> {
+    select::wait(&operations.map(Case::new), Aim::Complete, until)
+}
+
+/// Step 1; or the sum of what was seen.
+#[inline(always)]
+fn attempt(operations: &impl Operations, order: Order) -> Result<Selected, u64> {
+    let n = operations.len();
+    let attempt = |at: usize| match operations.attempt(at) {
+        Ok(token) => Err((at, token)),
+        Err(seen) => Ok(seen),
+    };
+    let tried = if order == Order::Given || n < 2 {
+        sum(0..n, attempt)
+    } else {
+        let seed = operations.random();
+        let first = usize::from(seed & 1 != 0);
+        match n {
+            2 => sum([first, 1 - first].into_iter(), attempt),
+            _ => attempt_shuffled(n, seed, attempt),
+        }
+    };
+    match tried {
+        Ok(seen) => Err(seen),
+        Err(found) => Ok(found),
+    }
+}
+
+#[inline(always)]
+fn sum(
+    mut order: impl Iterator<Item = usize>,
+    mut attempt: impl FnMut(usize) -> Result<u64, Selected>,
+) -> Result<u64, Selected> {
+    order.try_fold(0, |seen: u64, at| Ok(seen.wrapping_add(attempt(at)?)))
+}
+
+/// In a random order; that of more than a few dozen is not as random as that of fewer.
+fn attempt_shuffled(
+    n: usize,
+    mut seed: u32,
+    attempt: impl FnMut(usize) -> Result<u64, Selected>,
+) -> Result<u64, Selected> {
+    const SHUFFLED_MAX: usize = 32;
+    let mut order = [0_u8; SHUFFLED_MAX];
+    let shuffled = &mut order[..n.min(SHUFFLED_MAX)];
+    for at in 0..shuffled.len() {
+        seed = next_random(seed);
+        let with = ((u64::from(seed) * (at as u64 + 1)) >> 32) as usize;
+        shuffled[at] = shuffled[with];
+        shuffled[with] = at as u8;
+    }
+    // Groups of `SHUFFLED_MAX`, from one of them on; each in the same order.
+    let groups = n.div_ceil(SHUFFLED_MAX);
+    let start = next_random(seed) as usize % groups;
+    let bases = (0..groups).map(|group| (start + group) % groups * SHUFFLED_MAX);
+    let places = bases.flat_map(|base| shuffled.iter().map(move |&at| base + usize::from(at)));
+    sum(places.filter(|&at| at < n), attempt)
+}
+
+/// For a select that does not wait: nothing was ready, but not at one moment. It must not fail if
+/// one or the other was ready all the time. When nothing has changed between two attempts, nothing
+/// was ready at the moment between them.
+fn confirm(operations: &impl Operations, order: Order, mut seen: u64) -> Option<Selected> {
+    if operations.len() < 2 {
+        return None;
+    }
+    loop {
+        match attempt(operations, order) {
+            Ok(found) => return Some(found),
+            Err(again) if again == seen => return None,
+            // Others go on.
+            Err(again) => seen = again,
+        }
+    }
+}
+
+/// The next of a sequence of random numbers.
+pub(super) fn next_random(seed: u32) -> u32 {
+    let word = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+    let mixed = ((word >> ((word >> 28) + 4)) ^ word).wrapping_mul(277_803_737);
+    (mixed >> 22) ^ mixed
+}
