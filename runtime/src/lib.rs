@@ -29,7 +29,6 @@
 //! bytes for those with a limit of 64 KiB (`Builder::stack_limit`).
 
 // Modules stand in layer order: lower ones never import upper ones.
-#[cfg(not(gopark_loom))]
 mod sys;
 
 mod shim;
@@ -60,8 +59,6 @@ pub mod time;
 #[cfg(not(gopark_loom))]
 pub mod net;
 
-#[cfg(not(gopark_loom))]
-#[expect(dead_code, reason = "what waits in lists comes next")]
 mod wait;
 
 #[cfg_attr(
@@ -70,7 +67,6 @@ mod wait;
 )]
 pub mod sync;
 
-#[cfg(not(gopark_loom))]
 pub mod chan;
 
 #[cfg(not(gopark_loom))]

@@ -2,8 +2,11 @@
 //!
 //! An operation takes the lock and, most often, finds what it needs. Otherwise it parks with a
 //! node in a list of the channel, without releasing the lock in between: see `place.rs`.
+//!
+//! Modelled in `tests/loom_chan.rs`, with seeded bugs: `without_a_second_look`,
+//! `telling_before_giving`, `closing_after_telling`, `asking_before_leaving`.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use super::blocks::Block;
 use super::error::{RecvTimeoutError, SendTimeoutError};
@@ -12,8 +15,9 @@ use super::place::{Place, Side};
 use super::queue::Queue;
 use super::state::{Fetched, Received, Sent, State};
 use super::waiters::{Entry, Slot, Told};
-use crate::sched::header::Wait;
+use crate::shim::{AtomicUsize, Ordering};
 use crate::sys::clock::NEVER;
+use crate::task::reason::Wait;
 use crate::wait::list::Node;
 use crate::wait::lock::{Guard, Lock};
 use crate::wait::parker::Woken;
@@ -371,3 +375,7 @@ fn left_in<T>(state: Guard<'_, State<T>>, slot: Slot<T>) -> T {
 fn value_in<T>(slot: Slot<T>) -> T {
     slot.into_inner().expect("the value is there")
 }
+
+#[cfg(all(test, gopark_loom))]
+#[path = "tests/loom_chan.rs"]
+mod loom_chan;

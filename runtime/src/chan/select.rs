@@ -40,11 +40,13 @@
 //! *The goroutine unwinds in step 3.* The same as step 4, by a destructor; a reservation that it
 //! was told of is given up, and a value that it was given is dropped.
 //!
-//! The claim of the word is modelled in `task/tests/loom_timed.rs`.
+//! Modelled in `tests/loom_select.rs`, with seeded bugs: `partner_before_self`,
+//! `two_selects_partner_first`, `a_send_that_does_not_tell_watchers`. The claim of the word alone:
+//! `task/tests/loom_timed.rs`.
 
 use super::reserve::Reserved;
 use super::waiters::{Entry, Told};
-use crate::sched::header::Wait;
+use crate::task::reason::Wait;
 use crate::wait::list::Node;
 use crate::wait::parker::{self, Lists, Waiter};
 
@@ -262,3 +264,7 @@ impl Reserved {
         }
     }
 }
+
+#[cfg(all(test, gopark_loom))]
+#[path = "tests/loom_select.rs"]
+mod loom_select;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::error::RecvTimeoutError;
-use crate::sched::header::Wait;
 use crate::sys::clock::{self, NEVER};
+use crate::task::reason::Wait;
 use crate::wait::parker::{self, Lists};
 
 /// Delivers one moment when it has come.

@@ -5,10 +5,10 @@
 
 #![expect(unsafe_code, reason = "reaches values on the stacks of those who wait")]
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::shim::{AtomicU8, Ordering, UnsafeCell};
 use crate::wait::list::{List, Node};
 use crate::wait::parker::{Waiter, Woken};
 
@@ -16,7 +16,7 @@ use crate::wait::parker::{Waiter, Woken};
 pub(super) struct Slot<T>(UnsafeCell<Option<T>>);
 
 impl<T> Slot<T> {
-    pub(super) const fn new(value: Option<T>) -> Slot<T> {
+    pub(super) fn new(value: Option<T>) -> Slot<T> {
         Slot(UnsafeCell::new(value))
     }
 
@@ -28,7 +28,7 @@ impl<T> Slot<T> {
     #[inline]
     pub(super) unsafe fn take(&self) -> Option<T> {
         // SAFETY: nobody else uses it now.
-        unsafe { &mut *self.0.get() }.take()
+        self.0.with_mut(|place| unsafe { &mut *place }.take())
     }
 
     /// Fills it.
@@ -37,10 +37,12 @@ impl<T> Slot<T> {
     /// As for [`Slot::take`]; it is empty.
     #[inline]
     pub(super) unsafe fn put(&self, value: T) {
-        // SAFETY: nobody else uses it now.
-        let place = unsafe { &mut *self.0.get() };
-        debug_assert!(place.is_none(), "a slot was filled twice");
-        *place = Some(value);
+        self.0.with_mut(|place| {
+            // SAFETY: nobody else uses it now.
+            let place = unsafe { &mut *place };
+            debug_assert!(place.is_none(), "a slot was filled twice");
+            *place = Some(value);
+        });
     }
 
     pub(super) fn into_inner(self) -> Option<T> {
@@ -102,7 +104,7 @@ impl Entry {
     }
 
     /// Of a select.
-    pub(super) const fn of_select() -> Entry {
+    pub(super) fn of_select() -> Entry {
         Entry {
             waiter: Cell::new(None),
             told: AtomicU8::new(Told::Nothing as u8),

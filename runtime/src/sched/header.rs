@@ -17,6 +17,7 @@ use crate::sched::locals::Locals;
 use crate::sched::machine::Machine;
 use crate::sched::shared::Shared;
 use crate::sched::timers::Timer;
+pub(crate) use crate::task::reason::Wait;
 use crate::task::state::State;
 use crate::task::wait_word::WaitWord;
 
@@ -47,56 +48,6 @@ pub(crate) struct Told {
 
 /// The dead part of the stack has been given back since the goroutine parked.
 const TRIMMED: u32 = 1 << 31;
-
-/// Why a goroutine waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum Wait {
-    None,
-    Park,
-    Raw,
-    Join,
-    Sleep,
-    Read,
-    Write,
-    Mutex,
-    ReadLock,
-    WriteLock,
-    Condvar,
-    Once,
-    Barrier,
-    Semaphore,
-    Group,
-    Notify,
-    Cancellation,
-    Channel,
-    Select,
-}
-
-impl Wait {
-    /// As reports say it.
-    pub(crate) const TEXTS: [&str; 19] = [
-        "runnable",
-        "park",
-        "raw park",
-        "join",
-        "sleep",
-        "IO wait, read",
-        "IO wait, write",
-        "mutex",
-        "rwlock, read",
-        "rwlock, write",
-        "condvar",
-        "once",
-        "barrier",
-        "semaphore",
-        "wait group",
-        "notify",
-        "cancellation",
-        "channel",
-        "select",
-    ];
-}
 
 impl Told {
     /// Where it was spawned.

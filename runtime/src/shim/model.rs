@@ -17,3 +17,42 @@ pub(crate) fn heavy() {
     // SeqCst: pairs with `light`.
     fence(Ordering::SeqCst);
 }
+
+/// Loom's. In destructors of a model that has failed, where loom allows nothing, it is 0.
+pub(crate) struct AtomicU8(loom::sync::atomic::AtomicU8);
+
+impl AtomicU8 {
+    pub(crate) fn new(value: u8) -> AtomicU8 {
+        AtomicU8(loom::sync::atomic::AtomicU8::new(value))
+    }
+
+    pub(crate) fn load(&self, ordering: Ordering) -> u8 {
+        if std::thread::panicking() {
+            return 0;
+        }
+        self.0.load(ordering)
+    }
+
+    pub(crate) fn store(&self, value: u8, ordering: Ordering) {
+        self.0.store(value, ordering);
+    }
+}
+
+/// Loom's, which does not look when it is taken apart.
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> UnsafeCell<T> {
+        UnsafeCell(loom::cell::UnsafeCell::new(value))
+    }
+
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        self.0.with_mut(f)
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.with_mut(|_| ());
+        self.0.into_inner()
+    }
+}

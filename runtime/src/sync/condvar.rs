@@ -1,13 +1,12 @@
 //! A condition variable.
 
-use std::cell::Cell;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use super::mutex::MutexGuard;
-use super::queue::{self, Entry, Outcome, Place, Queue, Waits};
-use crate::sched::header::Wait;
+use super::queue::Outcome;
+use super::sleepers::{Sleepers, Synced};
 use crate::sys::clock::{self, NEVER};
 use crate::wait::lock::Lock;
 use crate::wait::parker::deadline;
@@ -29,17 +28,7 @@ use crate::wait::parker::deadline;
 /// let ready = READY.1.wait_while(READY.0.lock(), |ready| !*ready);
 /// assert!(*ready);
 /// ```
-pub struct Condvar {
-    synced: Lock<Synced>,
-    /// The length of the queue, for those who come to wake.
-    waiting: AtomicUsize,
-}
-
-struct Synced {
-    queue: Queue,
-    /// The number of the next waiter.
-    next: u64,
-}
+pub struct Condvar(Sleepers);
 
 /// Whether a wait with a time limit ended by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +44,7 @@ impl WaitTimeoutResult {
 impl Condvar {
     /// Nobody waits.
     pub const fn new() -> Condvar {
-        Condvar {
-            synced: Lock::new(Synced {
-                queue: Queue::new(),
-                next: 0,
-            }),
-            waiting: AtomicUsize::new(0),
-        }
+        Condvar(Sleepers::of(Lock::new(Synced::new()), AtomicUsize::new(0)))
     }
 
     /// Unlocks the mutex and waits to be woken, then locks it again. A wake that comes after the
@@ -130,11 +113,7 @@ impl Condvar {
         until: u64,
     ) -> (MutexGuard<'a, T>, WaitTimeoutResult) {
         let mutex = MutexGuard::mutex(&guard);
-        let waiting = Waiting {
-            condvar: self,
-            guard: Cell::new(Some(guard)),
-        };
-        let outcome = queue::wait(&waiting, Entry::new(0, 0), until);
+        let outcome = self.0.wait(guard, until);
         let timed_out = outcome == Outcome::TimedOut;
         (mutex.lock(), WaitTimeoutResult(timed_out))
     }
@@ -142,87 +121,13 @@ impl Condvar {
     /// Wakes the one who has waited longest.
     #[doc(alias = "Signal")]
     pub fn notify_one(&self) {
-        if !self.has_waiters() {
-            return;
-        }
-        let mut synced = self.synced.lock();
-        let woken = synced.queue.answer_first(|_| true, |_| WOKEN);
-        self.note(&synced);
-        drop(synced);
-        if let Some(woken) = woken {
-            woken.go();
-        }
+        self.0.wake_one();
     }
 
     /// Wakes all who wait now.
     #[doc(alias = "Broadcast")]
     pub fn notify_all(&self) {
-        if !self.has_waiters() {
-            return;
-        }
-        let mut end = None;
-        queue::wake_all(&self.synced, |synced| {
-            let end = *end.get_or_insert(synced.next);
-            let is_meant = |entry: &Entry| entry.asks.get() < end;
-            let woken = synced.queue.answer_first(is_meant, |_| WOKEN);
-            self.note(synced);
-            woken
-        });
-    }
-
-    fn has_waiters(&self) -> bool {
-        // Relaxed: a wake that must reach a waiter follows a change under the mutex, which the
-        // waiter unlocked after it had been counted.
-        self.waiting.load(Ordering::Relaxed) != 0
-    }
-
-    fn note(&self, synced: &Synced) {
-        self.waiting.store(synced.queue.len(), Ordering::Relaxed);
-    }
-}
-
-const WOKEN: u32 = 1;
-
-/// One who waits, with the guard until it is in the queue.
-struct Waiting<'a, 'g, T: ?Sized> {
-    condvar: &'a Condvar,
-    guard: Cell<Option<MutexGuard<'g, T>>>,
-}
-
-impl<T: ?Sized> Waits for Waiting<'_, '_, T> {
-    type Synced = Synced;
-
-    fn lock(&self) -> &Lock<Synced> {
-        &self.condvar.synced
-    }
-
-    fn queue(synced: &mut Synced) -> &mut Queue {
-        &mut synced.queue
-    }
-
-    fn why(&self) -> Wait {
-        Wait::Condvar
-    }
-
-    fn begin(&self, synced: &mut Synced, entry: &Entry) -> Place {
-        entry.asks.set(synced.next);
-        synced.next += 1;
-        let waiting = synced.queue.len() + 1;
-        self.condvar.waiting.store(waiting, Ordering::Relaxed);
-        Place::Back
-    }
-
-    fn begun(&self) {
-        drop(self.guard.take());
-    }
-
-    fn removed(&self, synced: &mut Synced, _: &Entry) -> u32 {
-        self.condvar.note(synced);
-        0
-    }
-
-    fn pass_on(&self, _: u32) {
-        self.condvar.notify_one();
+        self.0.wake_all();
     }
 }
 

@@ -23,13 +23,13 @@ mod notify;
 #[cfg(not(gopark_loom))]
 mod once;
 mod permits;
-#[cfg(not(gopark_loom))]
 mod queue;
 #[cfg(not(gopark_loom))]
 mod rwlock;
 mod rwlock_state;
 #[cfg(not(gopark_loom))]
 mod semaphore;
+mod sleepers;
 #[cfg(not(gopark_loom))]
 mod wait_group;
 mod wait_group_state;

@@ -20,7 +20,7 @@
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-use crate::sched::header::Wait;
+use crate::task::reason::Wait;
 use crate::wait::list::{List, Node};
 use crate::wait::lock::Lock;
 use crate::wait::parker::{self, Ended, Lists, Waiter, Woken};

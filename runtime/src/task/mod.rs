@@ -14,6 +14,7 @@
 //! id (or zero) and does nothing: no reference counts.
 
 pub(crate) mod packet_state;
+pub(crate) mod reason;
 pub(crate) mod scope_state;
 pub(crate) mod state;
 pub(crate) mod wait_word;

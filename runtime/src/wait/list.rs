@@ -41,11 +41,6 @@ impl<T> Node<T> {
             _pinned: PhantomPinned,
         }
     }
-
-    /// Whether it is in a list. Under the list's lock.
-    pub(crate) fn is_listed(&self) -> bool {
-        self.is_listed.get()
-    }
 }
 
 /// See the top of this file.

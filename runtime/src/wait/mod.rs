@@ -10,8 +10,18 @@
 //! A node may be one of several of the same wait: those of a select have one ticket, as have a node
 //! and a deadline. Who takes the ticket wakes; for the others the node is void.
 
+#[cfg(not(gopark_loom))]
 pub(crate) mod arrivals;
+#[cfg(not(gopark_loom))]
 pub(crate) mod children;
 pub(crate) mod list;
+#[cfg(not(gopark_loom))]
 pub(crate) mod lock;
+#[cfg(gopark_loom)]
+#[path = "tests/loom_lock.rs"]
+pub(crate) mod lock;
+#[cfg(not(gopark_loom))]
+pub(crate) mod parker;
+#[cfg(gopark_loom)]
+#[path = "tests/loom_parker.rs"]
 pub(crate) mod parker;

@@ -1,0 +1,51 @@
+//! Why goroutines wait: for reports.
+
+/// Why a goroutine waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Wait {
+    None,
+    Park,
+    Raw,
+    Join,
+    Sleep,
+    Read,
+    Write,
+    Mutex,
+    ReadLock,
+    WriteLock,
+    Condvar,
+    Once,
+    Barrier,
+    Semaphore,
+    Group,
+    Notify,
+    Cancellation,
+    Channel,
+    Select,
+}
+
+impl Wait {
+    /// As reports say it.
+    pub(crate) const TEXTS: [&str; 19] = [
+        "runnable",
+        "park",
+        "raw park",
+        "join",
+        "sleep",
+        "IO wait, read",
+        "IO wait, write",
+        "mutex",
+        "rwlock, read",
+        "rwlock, write",
+        "condvar",
+        "once",
+        "barrier",
+        "semaphore",
+        "wait group",
+        "notify",
+        "cancellation",
+        "channel",
+        "select",
+    ];
+}

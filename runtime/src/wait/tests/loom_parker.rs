@@ -1,0 +1,196 @@
+//! `parker.rs` under the model checker: a goroutine is a thread of the model.
+//!
+//! It has the state words of a goroutine and takes the steps of `sched/park.rs` and
+//! `sched/timed.rs`; where those leave the stack, it rests until somebody puts it on a queue. So
+//! channels and queues run under the checker as they are.
+//!
+//! A deadline comes at once: from the moment that the nodes are in their lists, time tries to take
+//! the wait. The checker lets others be faster, or not.
+
+use std::ptr;
+use std::time::Instant;
+
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread::{self, Thread};
+
+use crate::sys::clock::{self, NEVER};
+use crate::task::reason::Wait;
+use crate::task::state::{Commit, State, Wake};
+use crate::task::wait_word::{By, End, Ticket, WaitWord};
+
+/// A moment that comes at once in a model.
+pub(crate) const SOON: u64 = NEVER - 1;
+
+const ID: u64 = 7;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lists {
+    One,
+    Several,
+}
+
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    NotBegun,
+    Woken,
+    TimedOut,
+}
+
+struct G {
+    state: State,
+    wait_word: WaitWord,
+    is_enqueued: AtomicBool,
+    thread: Thread,
+}
+
+impl G {
+    /// Off the processor, after a commit, until somebody puts it on a queue.
+    fn rest(&self, commit: Commit) {
+        if commit == Commit::Parked {
+            // Acquire: what the waker did comes before; pairs with `Woken::go`.
+            while !self.is_enqueued.swap(false, Ordering::Acquire) {
+                thread::park();
+            }
+        }
+    }
+}
+
+loom::thread_local! {
+    /// Never freed: a late wake may still refer to it.
+    static CURRENT: &'static G = Box::leak(Box::new(G {
+        state: State::new(ID),
+        wait_word: WaitWord::new(),
+        is_enqueued: AtomicBool::new(false),
+        thread: thread::current(),
+    }));
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct GRef(&'static G);
+
+impl PartialEq for GRef {
+    fn eq(&self, other: &GRef) -> bool {
+        ptr::eq(self.0, other.0)
+    }
+}
+
+impl std::fmt::Debug for GRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("G")
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Wakeup {
+    g: GRef,
+    ticket: Ticket,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiter {
+    Goroutine(GRef, u64),
+    Ticket(Wakeup),
+}
+
+#[must_use = "who was woken waits for this"]
+#[derive(Debug)]
+pub(crate) enum Woken {
+    Nothing,
+    Goroutine(GRef),
+}
+
+impl Woken {
+    fn of(g: GRef, wake: Wake) -> Woken {
+        match wake {
+            Wake::Enqueue => Woken::Goroutine(g),
+            Wake::Done | Wake::Gone => Woken::Nothing,
+        }
+    }
+
+    pub(crate) fn go(self) {
+        if let Woken::Goroutine(g) = self {
+            // Release: pairs with `G::rest`.
+            let was_enqueued = g.0.is_enqueued.swap(true, Ordering::Release);
+            assert!(!was_enqueued, "on two queues");
+            g.0.thread.unpark();
+        }
+    }
+}
+
+impl Waiter {
+    pub(crate) fn wake(&self) -> Option<Woken> {
+        match *self {
+            Waiter::Goroutine(g, id) => Some(Woken::of(g, g.0.state.ready(id))),
+            Waiter::Ticket(Wakeup { g, ticket }) => {
+                let taken = g.0.wait_word.take(ticket, By::Event);
+                taken.then(|| Woken::of(g, g.0.state.deliver(ID)))
+            }
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Waiter::Goroutine(..) => true,
+            Waiter::Ticket(Wakeup { g, ticket }) => g.0.wait_word.is_open(*ticket),
+        }
+    }
+
+    pub(crate) fn is_same(&self, other: &Waiter) -> bool {
+        match (self, other) {
+            (Waiter::Goroutine(a, _), Waiter::Goroutine(b, _)) => a == b,
+            (Waiter::Ticket(a), Waiter::Ticket(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+pub(crate) fn park(
+    lists: Lists,
+    _: Wait,
+    until: u64,
+    publish: impl FnOnce(Waiter) -> bool,
+) -> Ended {
+    let g = CURRENT.with(|g| GRef(g));
+    if until == NEVER && lists == Lists::One {
+        park_with(g, || publish(Waiter::Goroutine(g, ID)))
+    } else {
+        park_timed(g, until, publish)
+    }
+}
+
+fn park_with(g: GRef, publish: impl FnOnce() -> bool) -> Ended {
+    g.0.state.begin_park();
+    if !publish() {
+        g.0.state.abort_park();
+        return Ended::NotBegun;
+    }
+    g.0.rest(g.0.state.commit_park());
+    Ended::Woken
+}
+
+fn park_timed(g: GRef, until: u64, publish: impl FnOnce(Waiter) -> bool) -> Ended {
+    let state = &g.0.state;
+    let ticket = g.0.wait_word.open();
+    let ended = park_with(g, || {
+        let has_begun = publish(Waiter::Ticket(Wakeup { g, ticket }));
+        if has_begun && until != NEVER && g.0.wait_word.take(ticket, By::Time) {
+            assert_eq!(state.deliver(ID), Wake::Done, "it has not left yet");
+        }
+        has_begun
+    });
+    let end = g.0.wait_word.close(ticket);
+    if end != End::Closed && !state.take_delivery() {
+        let _ = park_with(g, || !state.take_delivery());
+        state.take_delivery();
+    }
+    match end {
+        _ if ended == Ended::NotBegun => Ended::NotBegun,
+        End::Taken(By::Time) => Ended::TimedOut,
+        End::Taken(By::Event) | End::Closed => Ended::Woken,
+    }
+}
+
+pub(crate) fn deadline(at: Option<Instant>) -> u64 {
+    at.map_or(NEVER, clock::of)
+}
