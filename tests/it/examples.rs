@@ -147,6 +147,8 @@ fn statuses(answers: &str) -> Vec<&str> {
 fn examples_without_arguments_serve_themselves() {
     let hello = printed("hello", &[]);
     assert!(hello.contains("one recursed 1000000 deep"), "{hello}");
+    let pool = printed("pool", &[]);
+    assert_eq!(pool, "the squares of 1 to 100 add up to 338350\n");
     let echo = printed("echo", &[]);
     assert!(echo.contains(": 10000 echoes in "), "{echo}");
     let http = printed("http", &[]);

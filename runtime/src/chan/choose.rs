@@ -117,7 +117,7 @@ fn attempt(operations: &impl Operations, order: Order) -> Result<Selected, u64> 
         sum(0..n, attempt)
     } else {
         let seed = operations.random();
-        let first = usize::from(seed & 1 != 0);
+        let first = (seed >> 31) as usize;
         match n {
             2 => sum([first, 1 - first].into_iter(), attempt),
             _ => attempt_shuffled(n, seed, attempt),
@@ -177,9 +177,14 @@ fn confirm(operations: &impl Operations, order: Order, mut seen: u64) -> Option<
     }
 }
 
-/// The next of a sequence of random numbers.
-pub(super) fn next_random(seed: u32) -> u32 {
-    let word = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-    let mixed = ((word >> ((word >> 28) + 4)) ^ word).wrapping_mul(277_803_737);
-    (mixed >> 22) ^ mixed
+/// Where a sequence of random numbers begins.
+pub(super) const FIRST_RANDOM: u32 = 0x9E37_79B9;
+
+/// The next of a sequence of random numbers, none of which is 0: Marsaglia's xorshift.
+#[inline(always)]
+pub(super) fn next_random(last: u32) -> u32 {
+    let mut word = last;
+    word ^= word << 13;
+    word ^= word >> 17;
+    word ^ (word << 5)
 }

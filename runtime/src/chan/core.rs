@@ -9,6 +9,7 @@
 use std::sync::atomic::AtomicU32;
 
 use super::blocks::Block;
+use super::choose::FIRST_RANDOM;
 use super::error::{RecvTimeoutError, SendTimeoutError};
 use super::operations::draw;
 use super::place::{Place, Side};
@@ -43,12 +44,12 @@ impl<T> Chan<T> {
             cap,
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
-            seed: AtomicU32::new(0),
+            seed: AtomicU32::new(FIRST_RANDOM),
         }
     }
 
     /// For an operation.
-    #[inline]
+    #[inline(always)]
     pub(super) fn lock(&self) -> Guard<'_, State<T>> {
         let mut state = self.state.lock();
         state.changes = state.changes.wrapping_add(1);
@@ -56,7 +57,7 @@ impl<T> Chan<T> {
     }
 
     /// For a look: nobody is made ready, or `changes` is counted.
-    #[inline]
+    #[inline(always)]
     pub(super) fn look(&self) -> Guard<'_, State<T>> {
         self.state.lock()
     }
@@ -358,7 +359,7 @@ fn add(count: &AtomicUsize) {
 }
 
 /// After a receive that nobody waits for: unlocks, and frees what the queue no longer needs.
-#[inline]
+#[inline(always)]
 pub(super) fn free<T>(mut state: Guard<'_, State<T>>) {
     let old = state.queue.take_old();
     drop(state);

@@ -5,18 +5,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::choose::next_random;
+use super::choose::{FIRST_RANDOM, next_random};
 use super::core::{Chan, free};
 use super::error::{RecvError, SendError};
 use super::receiver::{Flavor, Receiver};
 use super::reserve::Reserved;
 use super::select::{self, Aim, EntryOf, Operation, Place, Token};
 use super::sender::Sender;
-use super::state::Received;
+use super::state::{Received, State};
 use super::timers::Timed;
 use super::waiters::{Entry, Slot};
 use super::watch::Way;
 use crate::sys::clock::{self, NEVER};
+use crate::wait::lock::Guard;
 use crate::wait::parker::Woken;
 
 impl<T> Chan<T> {
@@ -190,7 +191,7 @@ impl<T> Operation for Receiver<T> {
 
     fn random(&self) -> u32 {
         /// Of those who have no channel.
-        static SEED: AtomicU32 = AtomicU32::new(0);
+        static SEED: AtomicU32 = AtomicU32::new(FIRST_RANDOM);
         match &self.0 {
             Flavor::Chan(chan) => chan.random(),
             _ => draw(&SEED),
@@ -208,11 +209,13 @@ impl<T> Operation for Receiver<T> {
     }
 }
 
-/// A random number; two threads at once may draw the same.
+/// A random number; two threads at once may draw the same. The next is computed now, so that nobody
+/// waits for it then.
+#[inline(always)]
 pub(super) fn draw(seed: &AtomicU32) -> u32 {
-    let last = seed.load(Ordering::Relaxed);
-    seed.store(last.wrapping_add(0x9E37_79B9), Ordering::Relaxed);
-    next_random(last)
+    let drawn = seed.load(Ordering::Relaxed);
+    seed.store(next_random(drawn), Ordering::Relaxed);
+    drawn
 }
 
 /// A receive of `select!`: with a slot for the message, so that it is handed over directly.
@@ -234,6 +237,28 @@ impl<'a, T> Receiving<'a, T> {
         Receiving {
             receiver,
             slot: Slot::new(None),
+        }
+    }
+
+    /// Step 1, if nothing is there, or somebody waits.
+    #[inline(never)]
+    fn attempt_slow(&self, chan: &Chan<T>, mut state: Guard<'_, State<T>>) -> Result<Token, u64> {
+        match state.recv() {
+            Received::Value(message, woken) => {
+                state.changes = state.changes.wrapping_add(1);
+                chan.release(state, woken);
+                // SAFETY: no node with this slot is in a list: this is the first step of a select.
+                unsafe { self.slot.put(message) };
+                Ok(Token::Done)
+            }
+            Received::Reserved(woken) => {
+                state.changes = state.changes.wrapping_add(1);
+                drop(state);
+                woken.go();
+                Ok(Token::Reserved)
+            }
+            Received::Closed => Ok(Token::Closed),
+            Received::Empty => Err(state.changes),
         }
     }
 
@@ -269,23 +294,7 @@ impl<T> Operation for Receiving<'_, T> {
             unsafe { self.slot.put(message) };
             return Ok(Token::Done);
         }
-        match state.recv() {
-            Received::Value(message, woken) => {
-                state.changes = state.changes.wrapping_add(1);
-                chan.release(state, woken);
-                // SAFETY: no node with this slot is in a list: this is the first step of a select.
-                unsafe { self.slot.put(message) };
-                Ok(Token::Done)
-            }
-            Received::Reserved(woken) => {
-                state.changes = state.changes.wrapping_add(1);
-                drop(state);
-                woken.go();
-                Ok(Token::Reserved)
-            }
-            Received::Closed => Ok(Token::Closed),
-            Received::Empty => Err(state.changes),
-        }
+        self.attempt_slow(chan, state)
     }
 
     fn peek(&self) -> Result<Token, u64> {

@@ -54,7 +54,7 @@ impl<T> Queue<T> {
     }
 
     /// A block that is no longer needed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_old(&mut self) -> Option<Box<Block<T>>> {
         match self {
             Queue::Ring(_) => None,
@@ -72,7 +72,7 @@ impl<T> Queue<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<T> {
         match self {
             Queue::Ring(ring) => ring.pop_front(),
