@@ -178,7 +178,7 @@ impl Arena {
             return Ok(Some(first));
         }
         if let Some(slot) = self.carve(class)? {
-            let bytes = class.first_window(window, page_bytes());
+            let bytes = self.geometry.first_window(slot, window, page_bytes());
             // SAFETY: the slot is fresh and ours.
             unsafe { self.kind.open_slot(self.geometry.top(slot), bytes) }?;
             self.set_window(slot, bytes);
@@ -245,7 +245,7 @@ impl Arena {
     /// Brings a slot that leaves the depot to at least `window` bytes.
     pub(crate) fn prepare(&self, slot: Slot, window: usize) -> io::Result<()> {
         let have = self.window(slot).expect("a free slot has a window");
-        let want = slot.class.first_window(window, page_bytes());
+        let want = self.geometry.first_window(slot, window, page_bytes());
         if have < want {
             // SAFETY: the caller owns the slot.
             unsafe { self.kind.grow(self.geometry.top(slot), have, want) }?;
@@ -257,7 +257,7 @@ impl Arena {
     /// Gives the grown part of a free slot back, down to a window of `window` bytes.
     pub(crate) fn shrink(&self, slot: Slot, window: usize) {
         let have = self.window(slot).expect("a used slot has a window");
-        let want = slot.class.first_window(window, page_bytes());
+        let want = self.geometry.first_window(slot, window, page_bytes());
         if have > want {
             // SAFETY: the slot is free: nothing lives in it.
             let shrunk = unsafe { self.kind.shrink(self.geometry.top(slot), have, want) };

@@ -29,7 +29,7 @@ pub(crate) mod report;
 
 pub(crate) use handler::install;
 
-use crate::layout::{Class, GUARD_BYTES, Geometry, Slot};
+use crate::layout::{GUARD_BYTES, Geometry, Slot};
 
 /// A window grows by its own size, but at most by this, which bounds what is prefaulted in vain.
 /// Steps of 1, 4, 16 and 64 MiB take the same time for a page of a deep recursion, within noise.
@@ -63,7 +63,8 @@ pub(crate) fn classify(
     let Some(old) = window_of(slot) else {
         return Verdict::NotOurs;
     };
-    let depth = geometry.top(slot) - addr;
+    // Above the top there is nothing.
+    let depth = geometry.top(slot).saturating_sub(addr);
     if depth <= old {
         return Verdict::NotOurs;
     }
@@ -73,17 +74,17 @@ pub(crate) fn classify(
     Verdict::Grow {
         slot,
         old,
-        new: next_window(slot.class, old, depth),
+        new: next_window(geometry.usable_bytes(slot), old, depth),
     }
 }
 
-/// The window that reaches at least `depth` bytes below the top.
-fn next_window(class: Class, old: usize, depth: usize) -> usize {
+/// The window that reaches at least `depth` bytes below the top, and `most` bytes at most.
+fn next_window(most: usize, old: usize, depth: usize) -> usize {
     let mut new = old;
     while new < depth {
         new += new.min(STEP_BYTES_MAX);
     }
-    new.min(class.usable_bytes())
+    new.min(most)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The verdict on a fault, case by case.
 
 use super::*;
+use crate::layout::Class;
 
 const MIB: usize = 1 << 20;
 
@@ -63,11 +64,11 @@ fn a_far_touch_grows_far_enough() {
 fn a_window_never_grows_into_the_hard_guard() {
     let (geometry, slot, _) = setting();
     let edge = geometry.low(slot) + GUARD_BYTES;
-    let old = Class::Large.usable_bytes() - MIB;
+    let old = geometry.usable_bytes(slot) - MIB;
     let Verdict::Grow { new, .. } = judge(old, edge, edge) else {
         panic!("must grow")
     };
-    assert_eq!(new, Class::Large.usable_bytes());
+    assert_eq!(new, geometry.usable_bytes(slot));
     assert_eq!(judge(new, edge - 1, edge), Verdict::Overflow(slot));
     assert_eq!(
         judge(new, geometry.low(slot), edge),
@@ -77,10 +78,11 @@ fn a_window_never_grows_into_the_hard_guard() {
 
 #[test]
 fn faults_that_are_not_about_this_stack_are_left_alone() {
-    let (_, _, top) = setting();
+    let (geometry, slot, top) = setting();
+    let end = geometry.low(slot) + Class::Large.slot_bytes();
     assert_eq!(judge(MIB, 0, top - 64), Verdict::NotOurs, "null");
     assert_eq!(
-        judge(MIB, top - MIB - 8, top + 64),
+        judge(MIB, top - MIB - 8, end + 64),
         Verdict::NotOurs,
         "SP in another slot"
     );
@@ -94,6 +96,8 @@ fn faults_that_are_not_about_this_stack_are_left_alone() {
         Verdict::NotOurs,
         "inside the window"
     );
+    assert!(top < end, "this slot has a shift");
+    assert_eq!(judge(MIB, end - 8, top - 64), Verdict::NotOurs, "above it");
     let never = classify(&setting().0, |_| None, top - MIB, top - MIB);
     assert_eq!(never, Verdict::NotOurs, "a slot that was never used");
 }

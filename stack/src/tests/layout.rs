@@ -71,13 +71,28 @@ fn the_full_arena_has_the_promised_counts() {
 fn a_first_window_and_its_guard_share_one_page_table() {
     let geometry = Geometry::plan(0x1000_0000_1000, 1 << 40, u32::MAX);
     for class in [Class::Large, Class::Medium] {
-        let slot = Slot {
-            index: geometry.first(class) + 3,
-            class,
+        for nth in 0..64 {
+            let slot = Slot {
+                index: geometry.first(class) + nth,
+                class,
+            };
+            let top = geometry.top(slot);
+            let low = top - WINDOW_BYTES_DEFAULT - GUARD_BYTES;
+            assert_eq!((top - 1) / (2 << 20), low / (2 << 20));
+        }
+    }
+}
+
+#[test]
+fn entries_for_neighbouring_tops_lie_in_different_lines() {
+    let geometry = Geometry::plan(0x1000_0000_1000, 1 << 40, u32::MAX);
+    for (class, lines) in [(Class::Large, 32), (Class::Medium, 16)] {
+        let line_of = |nth: u32| {
+            let index = geometry.first(class) + nth;
+            (geometry.top(Slot { index, class }) - 1) / (8 * 4096) % 64
         };
-        let top = geometry.top(slot);
-        let low = top - WINDOW_BYTES_DEFAULT - GUARD_BYTES;
-        assert_eq!((top - 1) / (2 << 20), low / (2 << 20));
+        let used: std::collections::BTreeSet<_> = (0..lines).map(line_of).collect();
+        assert_eq!(used.len(), lines as usize);
     }
 }
 
