@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use gopark::chan::{self, RecvError, SendError, bounded, never, unbounded};
+use gopark::chan::{self, RecvError, Select, SendError, bounded, never, unbounded};
 use gopark::{select, select_biased};
 use gopark_tests::{Watchdog, run, runtime};
 
@@ -164,6 +164,52 @@ fn a_nonblocking_select_sees_what_is_ready_all_the_time() {
             let _ = mine.0.try_recv();
             assert!(sees.join().unwrap());
         }
+    });
+}
+
+#[test]
+fn of_arms_at_one_channel_each_is_selected_also_after_a_wait() {
+    const PICKS: usize = 600;
+    run(1, || {
+        let (s, r) = bounded(0);
+        let mut counts = [0; 5];
+        for _ in 0..PICKS {
+            let receiver = r.clone();
+            let later = gopark::spawn(move || receiver.recv().unwrap());
+            select! { send(s, 0) -> m => m.unwrap(), send(s, 1) -> m => m.unwrap() }
+            counts[later.join().unwrap()] += 1;
+
+            let sender = s.clone();
+            let later = gopark::spawn(move || sender.send(0).unwrap());
+            let mut select = Select::new();
+            for _ in 0..3 {
+                select.recv(&r);
+            }
+            let operation = select.select();
+            counts[2 + operation.index()] += 1;
+            operation.recv(&r).unwrap();
+            later.join().unwrap();
+        }
+        assert!(counts.iter().all(|&n| n > PICKS / 6), "{counts:?}");
+    });
+}
+
+#[test]
+fn a_select_is_shared_and_used_by_others() {
+    run(2, || {
+        let (s, r) = bounded(0);
+        let mut select = Select::new();
+        let sends = select.send(&s);
+        let (shared, mut given) = (&select.clone(), select);
+        let select = |select: &mut Select<'_>| match select.select() {
+            operation if operation.index() == sends => operation.send(&s, 1).unwrap(),
+            operation => panic!("{}", operation.index()),
+        };
+        gopark::scope(|scope| {
+            scope.spawn(|| select(&mut shared.clone()));
+            scope.spawn(move || select(&mut given));
+            assert_eq!((r.recv(), r.recv()), (Ok(1), Ok(1)));
+        });
     });
 }
 

@@ -1,7 +1,7 @@
 //! `Select::ready`: it tells what would not wait, does nothing, and misses nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gopark::chan::{self, ReadyTimeoutError, Select, TryReadyError, bounded, never, unbounded};
@@ -209,5 +209,58 @@ fn who_takes_what_is_ready_misses_nothing() {
         assert_eq!(count.load(Ordering::Relaxed), 3 * MESSAGES);
         let of_one = MESSAGES * (MESSAGES - 1) / 2;
         assert_eq!(sum.load(Ordering::Relaxed), 3 * of_one);
+    });
+}
+
+#[test]
+fn a_select_whose_time_is_over_sees_what_is_ready_all_the_time() {
+    run(2, || {
+        let (s1, r1) = bounded(1);
+        let (s2, r2) = bounded(1);
+        s1.send(()).unwrap();
+        let mut select = Select::new();
+        select.recv(&r1);
+        select.recv(&r2);
+        let is_over = AtomicBool::new(false);
+        gopark::scope(|scope| {
+            // One of the two is ready at all times.
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    s2.send(()).unwrap();
+                    r1.recv().unwrap();
+                    s1.send(()).unwrap();
+                    r2.recv().unwrap();
+                }
+            });
+            let seen = (0..100_000).all(|_| select.ready_timeout(Duration::ZERO).is_ok());
+            is_over.store(true, Ordering::Relaxed);
+            assert!(seen);
+        });
+    });
+}
+
+#[test]
+fn what_is_said_to_be_ready_is_if_nobody_else_is_there() {
+    const ROUNDS: usize = 5_000;
+    run(2, || {
+        let (s1, r1) = bounded(0);
+        let (s2, r2) = bounded(0);
+        gopark::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..ROUNDS {
+                    s1.send(n).unwrap();
+                    assert_eq!(r2.recv(), Ok(n));
+                }
+            });
+            for n in 0..ROUNDS {
+                let mut select = Select::new();
+                select.recv(&r1);
+                select.send(&s2);
+                assert_eq!(select.ready(), 0);
+                assert_eq!(r1.try_recv(), Ok(n));
+                assert_eq!(select.ready(), 1);
+                s2.try_send(n).unwrap();
+            }
+        });
     });
 }

@@ -74,12 +74,10 @@ pub(super) fn select(
             Ok(found) => return Some(found),
             Err(seen) => seen,
         };
-        let Some(until) = until else {
-            return confirm(operations, order, seen);
+        let until = match until {
+            Some(until) if until == NEVER || until > clock::now() => until,
+            _ => return confirm(operations, order, seen),
         };
-        if until != NEVER && until <= clock::now() {
-            return None;
-        }
         let found = wait(until);
         if found.is_some() {
             return found;
@@ -95,54 +93,66 @@ pub(super) fn select_from<const N: usize>(
     until: Option<u64>,
 ) -> Option<Selected> {
     select(operations, order, until, |until| {
-        wait_for(operations, until)
+        wait_for(operations, order, until)
     })
 }
 
 #[cold]
 #[inline(never)]
-fn wait_for<const N: usize>(operations: &[&dyn Operation; N], until: u64) -> Option<Selected> {
-    select::wait(&operations.map(Case::new), Aim::Complete, until)
+fn wait_for<const N: usize>(
+    operations: &[&dyn Operation; N],
+    order: Order,
+    until: u64,
+) -> Option<Selected> {
+    select::wait(&operations.map(Case::new), Aim::Complete, order, until)
 }
 
 /// Step 1; or the sum of what was seen.
 #[inline(always)]
 fn attempt(operations: &impl Operations, order: Order) -> Result<Selected, u64> {
-    let n = operations.len();
     let attempt = |at: usize| match operations.attempt(at) {
         Ok(token) => Err((at, token)),
         Err(seen) => Ok(seen),
     };
-    let tried = if order == Order::Given || n < 2 {
-        sum(0..n, attempt)
-    } else {
-        let seed = operations.random();
-        let first = (seed >> 31) as usize;
-        match n {
-            2 => sum([first, 1 - first].into_iter(), attempt),
-            _ => attempt_shuffled(n, seed, attempt),
-        }
-    };
-    match tried {
+    match in_order(operations.len(), order, || operations.random(), attempt) {
         Ok(seen) => Err(seen),
         Err(found) => Ok(found),
     }
 }
 
+/// Does `each` of `0..n`, in this order, until one is an error; or the sum of what they gave.
 #[inline(always)]
-fn sum(
+pub(super) fn in_order<E>(
+    n: usize,
+    order: Order,
+    random: impl FnOnce() -> u32,
+    each: impl FnMut(usize) -> Result<u64, E>,
+) -> Result<u64, E> {
+    if order == Order::Given || n < 2 {
+        return sum(0..n, each);
+    }
+    let seed = random();
+    let first = (seed >> 31) as usize;
+    match n {
+        2 => sum([first, 1 - first].into_iter(), each),
+        _ => shuffled(n, seed, each),
+    }
+}
+
+#[inline(always)]
+fn sum<E>(
     mut order: impl Iterator<Item = usize>,
-    mut attempt: impl FnMut(usize) -> Result<u64, Selected>,
-) -> Result<u64, Selected> {
-    order.try_fold(0, |seen: u64, at| Ok(seen.wrapping_add(attempt(at)?)))
+    mut each: impl FnMut(usize) -> Result<u64, E>,
+) -> Result<u64, E> {
+    order.try_fold(0, |seen: u64, at| Ok(seen.wrapping_add(each(at)?)))
 }
 
 /// In a random order; that of more than a few dozen is not as random as that of fewer.
-fn attempt_shuffled(
+fn shuffled<E>(
     n: usize,
     mut seed: u32,
-    attempt: impl FnMut(usize) -> Result<u64, Selected>,
-) -> Result<u64, Selected> {
+    each: impl FnMut(usize) -> Result<u64, E>,
+) -> Result<u64, E> {
     const SHUFFLED_MAX: usize = 32;
     let mut order = [0_u8; SHUFFLED_MAX];
     let shuffled = &mut order[..n.min(SHUFFLED_MAX)];
@@ -157,12 +167,12 @@ fn attempt_shuffled(
     let start = next_random(seed) as usize % groups;
     let bases = (0..groups).map(|group| (start + group) % groups * SHUFFLED_MAX);
     let places = bases.flat_map(|base| shuffled.iter().map(move |&at| base + usize::from(at)));
-    sum(places.filter(|&at| at < n), attempt)
+    sum(places.filter(|&at| at < n), each)
 }
 
-/// For a select that does not wait: nothing was ready, but not at one moment. It must not fail if
-/// one or the other was ready all the time. When nothing has changed between two attempts, nothing
-/// was ready at the moment between them.
+/// For a select that does not wait, or no longer: nothing was ready, but not at one moment. It must
+/// not fail if one or the other was ready all the time. When nothing has changed between two
+/// attempts, nothing was ready at the moment between them.
 fn confirm(operations: &impl Operations, order: Order, mut seen: u64) -> Option<Selected> {
     if operations.len() < 2 {
         return None;

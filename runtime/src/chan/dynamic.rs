@@ -1,5 +1,7 @@
 //! `Select`: a select of operations that are not known before.
 
+#![expect(unsafe_code, reason = "a select may be given to another thread")]
+
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -42,6 +44,12 @@ pub struct Select<'a> {
     order: Order,
 }
 
+// SAFETY: its senders and receivers are of messages that are `Send`: any thread may use them, and
+// drop a message that is given up. Its nodes are in lists only during methods with `&mut self`.
+unsafe impl Send for Select<'_> {}
+// SAFETY: what takes `&self` reads which operations there are, and uses no node.
+unsafe impl Sync for Select<'_> {}
+
 impl<'a> Select<'a> {
     /// Without operations. Of those that are ready, a random one is selected.
     pub fn new() -> Select<'a> {
@@ -70,12 +78,12 @@ impl<'a> Select<'a> {
     }
 
     /// Adds a send, and gives its index. The same sender may be added more than once.
-    pub fn send<T>(&mut self, sender: &'a Sender<T>) -> usize {
+    pub fn send<T: Send>(&mut self, sender: &'a Sender<T>) -> usize {
         self.add(sender)
     }
 
     /// Adds a receive, and gives its index. The same receiver may be added more than once.
-    pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
+    pub fn recv<T: Send>(&mut self, receiver: &'a Receiver<T>) -> usize {
         self.add(receiver)
     }
 
@@ -91,13 +99,13 @@ impl<'a> Select<'a> {
         self.indices.remove(at);
     }
 
-    fn wait_until(&self, aim: Aim, until: Option<u64>) -> Option<Selected> {
+    fn wait_until(&mut self, aim: Aim, until: Option<u64>) -> Option<Selected> {
         let cases = &self.cases[..];
-        let wait = |until| select::wait(cases, aim, until);
+        let wait = |until| select::wait(cases, aim, self.order, until);
         select(&(cases, aim), self.order, until, wait)
     }
 
-    fn ready_until(&self, until: Option<u64>) -> Option<usize> {
+    fn ready_until(&mut self, until: Option<u64>) -> Option<usize> {
         let (at, _) = self.wait_until(Aim::Watch, until)?;
         Some(self.indices[at])
     }

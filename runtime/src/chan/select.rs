@@ -4,12 +4,14 @@
 //!
 //! 1. Try each operation under its own lock, in random order. The first that is ready is selected.
 //! 2. If none is: open a wait, which has one word that is claimed once (the goroutine's ticket, or
-//!    the word of the thread), and leave a node at each channel, one lock after the other. Under
-//!    each lock look again: what became ready since step 1 would wake nobody.
+//!    the word of the thread), and leave a node at each channel, one lock after the other, in
+//!    random order again: of two nodes at one channel the first is served first. Under each lock
+//!    look again: what became ready since step 1 would wake nobody.
 //! 3. Park. Whoever takes a node out of a list claims the word. If he gets it, he tells the node,
 //!    under the lock, what became of the operation; if not, the node is void.
 //! 4. Take all nodes out of the lists, each under its lock. One was told something: it is selected.
-//!    If none was, the deadline came, or the wait was claimed for nothing: begin again.
+//!    If none was, the deadline came, or the wait was claimed for nothing, or one who watches was
+//!    told to look: begin again.
 //!
 //! No two locks are held at once, so they need no order. From the first node of step 2 on, the
 //! select may be claimed by others, while it still leaves nodes.
@@ -30,9 +32,9 @@
 //! *A select meets itself*: it sends and receives at one channel. It does not take its own node for
 //! a partner, which it recognises by the ticket. In step 1 it has no nodes.
 //!
-//! *One that does not wait fails, though something was ready all the time*: it looked at x, then a
-//! message came to x and one was taken from y, then it looked at y. It looks twice, and believes
-//! what it sees if no channel has changed in between (`confirm` in `choose.rs`).
+//! *One that does not wait, or no longer, fails, though something was ready all the time*: it
+//! looked at x, then a message came to x and one was taken from y, then it looked at y. It looks
+//! twice, and believes what it sees if no channel has changed in between: `confirm` in `choose.rs`.
 //!
 //! *A wake comes for a wait that is over.* Step 4 takes the locks: whoever claimed the word has
 //! told the node before he released the lock. After step 4 no node is in a list.
@@ -44,6 +46,7 @@
 //! `two_selects_partner_first`, `a_send_that_does_not_tell_watchers`. The claim of the word alone:
 //! `task/tests/loom_timed.rs`.
 
+use super::choose::{Order, in_order};
 use super::reserve::Reserved;
 use super::waiters::{Entry, Told};
 use crate::task::reason::Wait;
@@ -169,45 +172,46 @@ pub type Selected = (usize, Token);
 struct Published<'a, 'b> {
     cases: &'a [Case<'b>],
     aim: Aim,
-    n: usize,
     /// Selected by the select itself, in step 2.
     own: Option<Selected>,
     is_over: bool,
 }
 
 impl Published<'_, '_> {
-    /// Step 2.
-    fn publish(&mut self, waiter: &Waiter) {
-        for (at, case) in self.cases.iter().enumerate() {
-            self.n = at + 1;
+    /// Step 2. Of two operations at one channel the first that is published is served first.
+    fn publish(&mut self, order: Order, waiter: &Waiter) {
+        let publish = |at: usize| {
+            let case = &self.cases[at];
             let place = Place {
                 node: &case.node,
                 waiter: Some(waiter),
                 aim: self.aim,
             };
-            if let Err(own) = case.operation.publish(place) {
-                self.own = own.map(|token| (at, token));
-                return;
-            }
-        }
+            let published = case.operation.publish(place);
+            published.map_or_else(|own| Err(own.map(|token| (at, token))), |()| Ok(0))
+        };
+        let random = || self.cases[0].operation.random();
+        self.own = in_order(self.cases.len(), order, random, publish)
+            .err()
+            .flatten();
     }
 
     /// Step 4.
     fn retract(&mut self) -> Option<Selected> {
         self.is_over = true;
         let mut selected = self.own;
-        for (at, case) in self.cases[..self.n].iter().enumerate() {
+        for (at, case) in self.cases.iter().enumerate() {
             case.operation.retract(Place {
                 node: &case.node,
                 waiter: None,
                 aim: self.aim,
             });
             let token = match case.node.entry.told() {
-                Told::Nothing | Told::Released => continue,
+                // One who is told to look begins again: others may have been faster.
+                Told::Nothing | Told::Released | Told::Look => continue,
                 Told::Served => Token::Done,
                 Told::Reserved => Token::Reserved,
                 Told::Closed => Token::Closed,
-                Told::Look => Token::Ready,
             };
             debug_assert_eq!(selected, None, "two operations were selected");
             selected = Some((at, token));
@@ -229,7 +233,7 @@ impl Drop for Published<'_, '_> {
 
 /// Steps 2 to 4.
 #[inline(never)]
-pub(super) fn wait(cases: &[Case<'_>], aim: Aim, until: u64) -> Option<Selected> {
+pub(super) fn wait(cases: &[Case<'_>], aim: Aim, order: Order, until: u64) -> Option<Selected> {
     let mut until = until;
     for case in cases {
         case.node.entry.reset();
@@ -238,13 +242,12 @@ pub(super) fn wait(cases: &[Case<'_>], aim: Aim, until: u64) -> Option<Selected>
     let mut published = Published {
         cases,
         aim,
-        n: 0,
         own: None,
         is_over: false,
     };
     // Who is woken is found among the nodes; so is who was not.
     let _ = parker::park(Lists::Several, Wait::Select, until, |waiter| {
-        published.publish(&waiter);
+        published.publish(order, &waiter);
         true
     });
     published.retract()

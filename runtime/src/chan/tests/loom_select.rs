@@ -14,7 +14,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::{Aim, Case, EntryOf, Operation, Place, Side, Token, wait};
-use crate::chan::choose::{Order, select_from};
+use crate::chan::choose::{Order, select, select_from};
 use crate::chan::core::Chan;
 use crate::chan::error::{RecvError, TryRecvError};
 use crate::chan::operations::{Receiving, Sending};
@@ -230,7 +230,12 @@ fn loom_select_deadline_against_sender() {
         let sender = send_on_thread(&a, 1);
         let (ra, rb) = (Receiving::new(&a.r), Receiving::new(&b.r));
         let operations: [&dyn Operation; 2] = [&rb, &ra];
-        let selected = wait(&operations.map(Case::new), Aim::Complete, SOON);
+        let selected = wait(
+            &operations.map(Case::new),
+            Aim::Complete,
+            Order::Given,
+            SOON,
+        );
         let received = match selected {
             Some((at, token)) => {
                 assert_eq!(at, 1);
@@ -277,7 +282,10 @@ fn watching(send: fn(&Ends, u32)) {
             thread::spawn(move || send(&a, 1))
         };
         let operations: [&dyn Operation; 2] = [&*b.r, &*a.r];
-        let selected = wait(&operations.map(Case::new), Aim::Watch, NEVER);
+        let cases = operations.map(Case::new);
+        let wait = |until| wait(&cases, Aim::Watch, Order::Given, until);
+        let watched = (&cases[..], Aim::Watch);
+        let selected = select(&watched, Order::Given, Some(NEVER), wait);
         assert_eq!(selected, Some((1, Token::Ready)));
         assert_eq!(a.r.try_recv(), Ok(1));
         sender.join().unwrap();
