@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::msrv;
+use crate::{crossbeam, msrv};
 
 /// One step: a name for the command line, what it does, and the doing.
 pub(crate) struct Step {
@@ -32,6 +32,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "test",
         about: "all tests, with the kernel's guards",
         run: test,
+    },
+    Step {
+        name: "crossbeam",
+        about: "crossbeam-channel's own tests, against our channels",
+        run: crossbeam::check,
     },
     Step {
         name: "mprotect",
