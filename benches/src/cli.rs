@@ -7,37 +7,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, Error, FromArgMatches as _, Subcommand as _};
 
 use crate::child::Task;
 use crate::measure::{Plan, SAMPLES_MIN};
 use crate::workloads::{SUITES, Suite};
 
-/// Benchmarks of gopark beside its peers.
-#[derive(Debug, Parser)]
-#[command(name = "gopark-benches", version)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-/// One suite of workloads each.
-#[derive(Debug, Subcommand)]
+/// What to do.
+#[derive(Debug)]
 pub(crate) enum Command {
-    /// Switching, spawning, handing over, deep stacks and the memory of parked goroutines.
-    Switch(RunArgs),
-    /// What the scheduler promises: latency beside hogs and blocked threads, and what that costs.
-    Sched(RunArgs),
-    /// Servers that send back what they receive: round trips, latencies, fixed rates.
-    Echo(RunArgs),
-    /// How late timers are, and sockets beside goroutines that keep all Ps busy.
-    Sleep(RunArgs),
-    /// The memory of many idle connections, each with a reader that waits.
-    Connections(RunArgs),
+    /// To run a suite.
+    Run(&'static Suite, RunArgs),
     /// One measurement that needs a process of its own; prints one JSON object.
-    #[command(subcommand, hide = true)]
     Child(Task),
 }
+
+const CHILD: &str = "child";
 
 /// What every suite understands.
 #[derive(Debug, Args)]
@@ -64,18 +49,33 @@ pub(crate) struct RunArgs {
 }
 
 /// Parses the arguments of this process, or ends it with a message.
-pub(crate) fn parse() -> Cli {
-    let parsed = Cli::from_arg_matches(&command().get_matches());
-    parsed.unwrap_or_else(|error| error.exit())
+pub(crate) fn parse() -> Command {
+    chosen(&line().get_matches()).unwrap_or_else(|error| error.exit())
 }
 
-/// The command line, in which a suite's filter knows the names of that suite.
-fn command() -> clap::Command {
-    SUITES.iter().fold(Cli::command(), |command, suite| {
-        command.mut_subcommand(suite.name, |subcommand| {
-            subcommand.mut_arg("filter", |filter| filter.value_parser(names(suite)))
-        })
-    })
+/// The command line: a subcommand for each suite, whose filter knows the names of that suite.
+fn line() -> clap::Command {
+    let suites = SUITES.iter().map(|suite| {
+        let subcommand = clap::Command::new(suite.name).about(suite.about);
+        RunArgs::augment_args(subcommand)
+            .mut_arg("filter", |filter| filter.value_parser(names(suite)))
+    });
+    let child = clap::Command::new(CHILD).hide(true);
+    clap::Command::new("gopark-benches")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Benchmarks of gopark beside its peers")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(suites)
+        .subcommand(Task::augment_subcommands(child).subcommand_required(true))
+}
+
+fn chosen(matches: &ArgMatches) -> Result<Command, Error> {
+    let (name, matches) = matches.subcommand().expect("one is required");
+    match SUITES.iter().find(|suite| suite.name == name) {
+        Some(suite) => Ok(Command::Run(suite, RunArgs::from_arg_matches(matches)?)),
+        None => Ok(Command::Child(Task::from_arg_matches(matches)?)),
+    }
 }
 
 fn names(suite: &Suite) -> PossibleValuesParser {
@@ -101,15 +101,15 @@ impl RunArgs {
 mod tests {
     use super::*;
 
-    fn parsed(args: &[&str]) -> Result<Cli, clap::Error> {
-        let line = ["gopark-benches"].iter().chain(args);
-        Cli::from_arg_matches(&command().try_get_matches_from(line)?)
+    fn parsed(args: &[&str]) -> Result<Command, Error> {
+        let words = ["gopark-benches"].iter().chain(args);
+        chosen(&line().try_get_matches_from(words)?)
     }
 
-    fn switch(args: &[&str]) -> Result<RunArgs, clap::Error> {
-        parsed(&[&["switch"], args].concat()).map(|cli| match cli.command {
-            Command::Switch(args) => args,
-            _ => unreachable!("asked for `switch`"),
+    fn switch(args: &[&str]) -> Result<RunArgs, Error> {
+        parsed(&[&["switch"], args].concat()).map(|command| match command {
+            Command::Run(suite, args) if suite.name == "switch" => args,
+            other => unreachable!("asked for `switch`, not {other:?}"),
         })
     }
 
@@ -147,7 +147,22 @@ mod tests {
     #[test]
     fn every_suite_is_a_subcommand() {
         for suite in SUITES {
-            assert!(parsed(&[suite.name, "--quick"]).is_ok(), "{}", suite.name);
+            let parsed = parsed(&[suite.name, "--quick"]);
+            assert!(
+                matches!(parsed, Ok(Command::Run(found, _)) if found.name == suite.name),
+                "{}",
+                suite.name
+            );
         }
+    }
+
+    #[test]
+    fn a_child_is_no_suite() {
+        let task = parsed(&["child", "sysmon-idle", "7"]);
+        assert!(matches!(
+            task,
+            Ok(Command::Child(Task::SysmonIdle { ms: 7 }))
+        ));
+        assert!(parsed(&["child"]).is_err());
     }
 }

@@ -34,12 +34,8 @@ use crate::report::Outputs;
 use crate::workloads::Suite;
 
 fn main() -> ExitCode {
-    let done = match cli::parse().command {
-        Command::Switch(args) => run_suite(&workloads::SWITCH, &args),
-        Command::Sched(args) => run_suite(&workloads::SCHED, &args),
-        Command::Echo(args) => run_suite(&workloads::ECHO, &args),
-        Command::Sleep(args) => run_suite(&workloads::SLEEP, &args),
-        Command::Connections(args) => run_suite(&workloads::CONNECTIONS, &args),
+    let done = match cli::parse() {
+        Command::Run(suite, args) => run_suite(suite, &args),
         Command::Child(task) => child::run(&task).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -142,9 +142,17 @@ fn doc() -> Result<(), String> {
 }
 
 fn bench() -> Result<(), String> {
-    ["switch", "sched", "echo", "sleep", "connections"]
-        .into_iter()
-        .try_for_each(bench_suite)
+    [
+        "switch",
+        "sched",
+        "chan",
+        "locks",
+        "echo",
+        "sleep",
+        "connections",
+    ]
+    .into_iter()
+    .try_for_each(bench_suite)
 }
 
 fn bench_suite(suite: &str) -> Result<(), String> {

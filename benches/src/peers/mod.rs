@@ -7,11 +7,14 @@
 pub(crate) mod accounts;
 pub(crate) mod baton;
 pub(crate) mod blocked;
+pub(crate) mod channels;
 pub(crate) mod connections;
 pub(crate) mod echo;
 pub(crate) mod goroutines;
 pub(crate) mod hogs;
+pub(crate) mod kinds;
 pub(crate) mod latencies;
+pub(crate) mod locks;
 pub(crate) mod parked;
 pub(crate) mod raw;
 pub(crate) mod ready;

@@ -49,6 +49,17 @@ impl Placement {
     }
 }
 
+/// Runs `f` on a thread of its own at this place; threads that it starts stay there too.
+pub(crate) fn placed<T: Send>(
+    placement: Placement,
+    f: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| placement.take().and_then(|()| f()));
+        thread.join().expect("a thread that does not panic")
+    })
+}
+
 /// Two threads that pass a baton; the time that `count` hand-overs take.
 pub(crate) fn handoffs(baton: &impl Baton, placement: Placement, count: u64) -> Result<Duration> {
     let round_trips = count.div_ceil(2);

@@ -3,6 +3,7 @@
 //! Text goes to standard output, unless the JSON goes there: then standard output carries nothing
 //! else and the text goes to standard error.
 
+mod budgets;
 pub(crate) mod json;
 pub(crate) mod ratios;
 pub(crate) mod svg;

@@ -4,9 +4,13 @@
 //! same words stand under the table and in `README.md`.
 
 mod calls;
+mod channels;
 mod connections;
+mod crowds;
 mod echo;
+mod field;
 mod latency;
+mod locks;
 mod memory;
 mod recursion;
 mod scheduling;
@@ -35,6 +39,8 @@ pub(crate) type Peers = Vec<Box<dyn Peer>>;
 #[derive(Debug)]
 pub(crate) struct Suite {
     pub(crate) name: &'static str,
+    /// For the help.
+    pub(crate) about: &'static str,
     /// In the order of the table.
     workloads: &'static [&'static Workload],
 }
@@ -42,6 +48,7 @@ pub(crate) struct Suite {
 /// What goroutines cost.
 pub(crate) static SWITCH: Suite = Suite {
     name: "switch",
+    about: "Switching, spawning, handing over, deep stacks and the memory of parked goroutines",
     workloads: &[
         &switching::CAS,
         &switching::SWITCH_RAW,
@@ -57,6 +64,7 @@ pub(crate) static SWITCH: Suite = Suite {
 /// What the scheduler promises.
 pub(crate) static SCHED: Suite = Suite {
     name: "sched",
+    about: "What the scheduler promises: latency beside hogs and blocked threads; its price",
     workloads: &[
         &switching::CAS,
         &scheduling::YIELD,
@@ -73,6 +81,7 @@ pub(crate) static SCHED: Suite = Suite {
 /// How fast sockets are, and how long they let one wait.
 pub(crate) static ECHO: Suite = Suite {
     name: "echo",
+    about: "Servers that send back what they receive: round trips, latencies, fixed rates",
     workloads: &[
         &echo::ONE_SMALL,
         &echo::SOME_SMALL,
@@ -88,6 +97,7 @@ pub(crate) static ECHO: Suite = Suite {
 /// How late timers and sockets are.
 pub(crate) static SLEEP: Suite = Suite {
     name: "sleep",
+    about: "How late timers are, and sockets beside goroutines that keep all Ps busy",
     workloads: &[
         &timers::SLEEP_10K,
         &timers::SLEEP_50US,
@@ -100,10 +110,109 @@ pub(crate) static SLEEP: Suite = Suite {
 /// What connections cost that do nothing.
 pub(crate) static CONNECTIONS: Suite = Suite {
     name: "connections",
+    about: "The memory of many idle connections, each with a reader that waits",
     workloads: &[&connections::IDLE_CONNECTIONS],
 };
 
-pub(crate) static SUITES: [&Suite; 5] = [&SWITCH, &SCHED, &ECHO, &SLEEP, &CONNECTIONS];
+/// What channels cost, and crowds that talk by them.
+pub(crate) static CHAN: Suite = Suite {
+    name: "chan",
+    about: "Channels: to and fro, streams, selects, and crowds that talk by them",
+    workloads: &[
+        &switching::CAS,
+        &channels::PINGPONG,
+        &channels::STREAM_0,
+        &channels::STREAM_1,
+        &channels::STREAM_128,
+        &channels::STREAM_UNBOUNDED,
+        &channels::MPMC,
+        &channels::SELECT_READY,
+        &channels::SELECT_WAIT,
+        &crowds::CHAIN,
+        &crowds::SIEVE,
+        &crowds::SKYNET,
+    ],
+};
+
+/// What locks cost.
+pub(crate) static LOCKS: Suite = Suite {
+    name: "locks",
+    about: "Locks, alone and with others",
+    workloads: &[
+        &switching::CAS,
+        &locks::MUTEX,
+        &locks::MUTEX_CONTENDED,
+        &locks::MUTEX_BLOCKED,
+        &locks::RWLOCK_READ,
+        &locks::RWLOCK_WRITE,
+        &locks::RWLOCK_MIXED,
+    ],
+};
+
+/// A part of a suite under a name of its own, with the yardstick.
+macro_rules! part {
+    ($suite:literal, $name:literal, $($workload:expr),+) => {
+        Suite {
+            name: $name,
+            about: concat!("Of `", $suite, "`: ", $name),
+            workloads: &[&switching::CAS, $($workload),+],
+        }
+    };
+}
+
+static PINGPONG: Suite = part!("chan", "pingpong", &channels::PINGPONG);
+static STREAM: Suite = part!(
+    "chan",
+    "stream",
+    &channels::STREAM_0,
+    &channels::STREAM_1,
+    &channels::STREAM_128,
+    &channels::STREAM_UNBOUNDED
+);
+static MPMC: Suite = part!("chan", "mpmc", &channels::MPMC);
+static SELECT: Suite = part!(
+    "chan",
+    "select",
+    &channels::SELECT_READY,
+    &channels::SELECT_WAIT
+);
+static CHAIN: Suite = part!("chan", "chain", &crowds::CHAIN);
+static SIEVE: Suite = part!("chan", "sieve", &crowds::SIEVE);
+static SKYNET: Suite = part!("chan", "skynet", &crowds::SKYNET);
+static MUTEX: Suite = part!(
+    "locks",
+    "mutex",
+    &locks::MUTEX,
+    &locks::MUTEX_CONTENDED,
+    &locks::MUTEX_BLOCKED
+);
+static RWLOCK: Suite = part!(
+    "locks",
+    "rwlock",
+    &locks::RWLOCK_READ,
+    &locks::RWLOCK_WRITE,
+    &locks::RWLOCK_MIXED
+);
+
+/// In the order of the help.
+pub(crate) static SUITES: [&Suite; 16] = [
+    &SWITCH,
+    &SCHED,
+    &CHAN,
+    &LOCKS,
+    &ECHO,
+    &SLEEP,
+    &CONNECTIONS,
+    &PINGPONG,
+    &STREAM,
+    &MPMC,
+    &SELECT,
+    &CHAIN,
+    &SIEVE,
+    &SKYNET,
+    &MUTEX,
+    &RWLOCK,
+];
 
 impl Suite {
     /// Whatever `chosen` understands.

@@ -3,71 +3,38 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Client, Race};
+use crate::peers::kinds::{Goroutines, Kind, Threads};
 use crate::peers::sockets::Pairs;
 
-/// Where code may block.
-pub(super) trait Blocking {
+/// Who may block in a socket.
+pub(super) trait Blocking: Kind {
     type Stream: Read + Write + Send + 'static;
-    type Handle<T>;
 
     fn adopt(stream: TcpStream) -> io::Result<Self::Stream>;
-
-    fn spawn<T: Send + 'static>(
-        f: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<Self::Handle<T>>;
-
-    fn join<T>(handle: Self::Handle<T>) -> T;
 
     /// A client that comes before the others may wait for the begin.
     fn wait_for_begin(race: &Race);
 }
 
-pub(super) struct Goroutines;
-
 impl Blocking for Goroutines {
     type Stream = gopark::net::TcpStream;
-    type Handle<T> = gopark::JoinHandle<T>;
 
     fn adopt(stream: TcpStream) -> io::Result<Self::Stream> {
         gopark::net::TcpStream::from_std(stream)
-    }
-
-    fn spawn<T: Send + 'static>(
-        f: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<Self::Handle<T>> {
-        gopark::goroutine::Builder::new().spawn(f)
-    }
-
-    fn join<T>(handle: Self::Handle<T>) -> T {
-        handle.join().expect("neither end panics")
     }
 
     /// No need: who spawns has its turn among the others.
     fn wait_for_begin(_: &Race) {}
 }
 
-pub(super) struct Threads;
-
 impl Blocking for Threads {
     type Stream = TcpStream;
-    type Handle<T> = thread::JoinHandle<T>;
 
     fn adopt(stream: TcpStream) -> io::Result<Self::Stream> {
         Ok(stream)
-    }
-
-    fn spawn<T: Send + 'static>(
-        f: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<Self::Handle<T>> {
-        thread::Builder::new().spawn(f)
-    }
-
-    fn join<T>(handle: Self::Handle<T>) -> T {
-        handle.join().expect("neither end panics")
     }
 
     /// Else the threads that run already would leave a thousandth of a core to the one that spawns.
@@ -100,7 +67,7 @@ pub(super) fn serve<K: Blocking>(streams: Vec<TcpStream>, bytes: usize) -> io::R
     join_all::<K>(spawn_servers::<K>(streams, bytes)?)
 }
 
-type Servers<K> = Vec<<K as Blocking>::Handle<io::Result<()>>>;
+type Servers<K> = Vec<<K as Kind>::Handle<io::Result<()>>>;
 
 fn spawn_servers<K: Blocking>(streams: Vec<TcpStream>, bytes: usize) -> io::Result<Servers<K>> {
     let servers = streams.into_iter().map(|stream| {

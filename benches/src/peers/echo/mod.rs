@@ -27,7 +27,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use self::blocking::{Goroutines, Threads};
+use super::kinds::{Goroutines, Threads};
 use super::latencies::Latencies;
 use super::sockets::Pairs;
 use crate::measure::Result;
