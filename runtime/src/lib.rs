@@ -74,7 +74,7 @@ mod api;
 
 #[cfg(not(gopark_loom))]
 pub use crate::{
-    api::future::JoinFuture,
+    api::future::{JoinFuture, ScopedJoinFuture},
     api::goroutine::{current, park, try_current, yield_now},
     api::join::JoinHandle,
     api::join_set::JoinSet,

@@ -2,14 +2,14 @@
 
 use std::future::{Future, IntoFuture};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use gopark::{Cancelled, JoinSet, goroutine::Goroutine, time};
-use gopark_tests::{Watchdog, panic_text, run, runtime, wait_until};
+use gopark::goroutine::Goroutine;
+use gopark::{Cancelled, JoinSet, time};
+use gopark_tests::{Watchdog, block_on, panic_text, run, runtime, wait_until};
 
 const LONG: Duration = Duration::from_secs(1000);
 
@@ -162,36 +162,6 @@ fn a_plain_thread_may_have_a_set() {
     let mut set = JoinSet::new();
     set.spawn_on(|| time::sleep(LONG), &runtime);
     set.shutdown();
-}
-
-/// An executor of one task: parks the goroutine or the thread that it runs on.
-fn block_on<F: Future>(future: F) -> F::Output {
-    enum Unpark {
-        Goroutine(Goroutine),
-        Thread(std::thread::Thread),
-    }
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            match &*self {
-                Unpark::Goroutine(goroutine) => goroutine.unpark(),
-                Unpark::Thread(thread) => thread.unpark(),
-            }
-        }
-    }
-    let me = gopark::try_current();
-    let unpark = match &me {
-        Some(me) => Unpark::Goroutine(me.clone()),
-        None => Unpark::Thread(std::thread::current()),
-    };
-    let waker = Waker::from(Arc::new(unpark));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending if me.is_some() => gopark::park(),
-            Poll::Pending => std::thread::park(),
-        }
-    }
 }
 
 #[test]

@@ -9,9 +9,13 @@
 use std::any::Any;
 use std::hint::black_box;
 use std::path::Path;
+use std::pin::pin;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use gopark::goroutine::Goroutine;
 use gopark::runtime::{Builder, Runtime};
 
 /// A test that takes longer than this hangs.
@@ -152,6 +156,57 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "in vain: {what}");
         gopark::blocking(|| nap(Duration::from_millis(1)));
+    }
+}
+
+/// Runs a future to its end: an executor of one task, which parks the goroutine or thread that it
+/// runs on.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    enum Unpark {
+        Goroutine(Goroutine),
+        Thread(std::thread::Thread),
+    }
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            match &*self {
+                Unpark::Goroutine(goroutine) => goroutine.unpark(),
+                Unpark::Thread(thread) => thread.unpark(),
+            }
+        }
+    }
+    let me = gopark::try_current();
+    let unpark = match &me {
+        Some(me) => Unpark::Goroutine(me.clone()),
+        None => Unpark::Thread(std::thread::current()),
+    };
+    let waker = Waker::from(Arc::new(unpark));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending if me.is_some() => gopark::park(),
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Numbers that look random, the same ones for the same seed.
+#[derive(Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// From any seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Random {
+        Random(seed | 1)
+    }
+
+    /// One of the numbers below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
     }
 }
 

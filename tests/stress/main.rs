@@ -9,27 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use gopark_tests::{Watchdog, descend, runtime, thread_id};
+use gopark_tests::{Random, Watchdog, descend, runtime, thread_id};
 
 const CASE: &str = "GOPARK_TEST_CASE";
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
-}
-
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
 }
 
 /// Runs test `name` again with forced migration.
@@ -76,7 +61,7 @@ fn live(mut random: Random, ended: Arc<AtomicUsize>, depth: u32) -> usize {
                 assert_eq!(descend(pages), pages);
             }
             4 if depth < 3 => {
-                let seed = Random(random.below(u64::MAX) | 1);
+                let seed = Random::new(random.below(u64::MAX) | 1);
                 let ended = Arc::clone(&ended);
                 let child = gopark::spawn(move || live(seed, ended, depth + 1));
                 count += child.join().unwrap_or(0);
@@ -99,10 +84,11 @@ fn a_hundred_thousand_goroutines_end_exactly_once() {
         for round in 0..rounds {
             runtime(4).run(|| {
                 let ended = Arc::new(AtomicUsize::new(0));
-                let mut random = Random(seed.wrapping_add(round) | 1);
+                let mut random = Random::new(seed.wrapping_add(round) | 1);
                 let mut alive = Vec::new();
                 for _ in 0..100_000 {
-                    let (seed, ended) = (Random(random.below(u64::MAX) | 1), Arc::clone(&ended));
+                    let (seed, ended) =
+                        (Random::new(random.below(u64::MAX) | 1), Arc::clone(&ended));
                     alive.push(gopark::spawn(move || live(seed, ended, 3)));
                     if alive.len() == 1000 {
                         alive

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gopark::runtime::{Builder, Runtime};
-use gopark_tests::{build, descend};
+use gopark_tests::{Random, build, descend};
 
-use crate::{Random, from_env, migrating};
+use crate::{from_env, migrating};
 
 /// Goroutines alive at a time, about.
 const CROWD: usize = 200;

@@ -2,11 +2,13 @@
 
 use std::any::Any;
 use std::fmt;
+use std::future::IntoFuture;
 use std::io;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use crate::api::future::ScopedJoinFuture;
 use crate::api::goroutine::Goroutine;
 use crate::api::join::JoinHandle;
 use crate::api::spawn::{Home, spawn_in};
@@ -212,13 +214,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// # Panics
     /// As [`JoinHandle::join`].
     pub fn join(self) -> Result<T, Box<dyn Any + Send>> {
-        let outcome = self.handle.join();
-        if let Err(payload) = &outcome
-            && interrupt::kind(&**payload) == Kind::Panic
-        {
-            self.children.told();
-        }
-        outcome
+        given(self.handle.join(), self.children)
     }
 
     /// Whether the goroutine has ended. `join` does not block then.
@@ -234,6 +230,25 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Cancels the goroutine: see [`JoinHandle::cancel`].
     pub fn cancel(&self) {
         self.handle.cancel();
+    }
+}
+
+/// An outcome that is given to who asked for it.
+pub(crate) fn given<T>(outcome: Outcome<T>, children: &Children) -> Outcome<T> {
+    if let Err(payload) = &outcome
+        && interrupt::kind(&**payload) == Kind::Panic
+    {
+        children.told();
+    }
+    outcome
+}
+
+impl<'scope, T> IntoFuture for ScopedJoinHandle<'scope, T> {
+    type Output = Result<T, Box<dyn Any + Send>>;
+    type IntoFuture = ScopedJoinFuture<'scope, T>;
+
+    fn into_future(self) -> ScopedJoinFuture<'scope, T> {
+        ScopedJoinFuture::new(self.handle.into_future(), self.children)
     }
 }
 

@@ -1,12 +1,27 @@
 //! Telling many that they need not go on.
+//!
+//! A token is a node of a tree, and goes through these states in order:
+//!
+//! | state       | the channel, if somebody has asked for it         |
+//! |-------------|---------------------------------------------------|
+//! | `LIVE`      | is open                                           |
+//! | `CANCELLED` | is being closed, by whoever finds this state      |
+//! | `CLOSED`    | is closed, and those who wait are about to be woken |
+//!
+//! So nobody ever sees one without the other: who has been told that a token is cancelled finds its
+//! channel closed, and who finds the channel closed is told that the token is cancelled. The first
+//! step is taken, and a channel put in its place, under the lock of the node: a new channel of a
+//! node that is cancelled is closed before anybody can see it.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use super::lot;
 use super::queue::{self, Entry, Outcome, Place, Queue, Waits};
+use crate::chan::{self, Receiver, Sender};
 use crate::sched::header::Wait;
 use crate::sys::clock::{self, NEVER};
 use crate::wait::lock::Lock;
@@ -23,48 +38,47 @@ use crate::wait::lock::Lock;
 /// child.wait();
 /// assert!(child.is_cancelled());
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct CancellationToken(Arc<Node>);
 
-#[derive(Default)]
 struct Node {
-    is_cancelled: AtomicBool,
-    children: Children,
+    state: AtomicU8,
+    children: Lock<Vec<Weak<Node>>>,
+    /// Made when it is asked for.
+    channel: OnceLock<Box<Channel>>,
     /// Kept, so that what cancels it reaches this one.
     parent: Option<Arc<Node>>,
 }
 
-struct Children(Lock<Vec<Weak<Node>>>);
+/// Closed when the token is cancelled; nothing is sent.
+type Channel = (Sender<Infallible>, Receiver<Infallible>);
 
-impl Default for Children {
-    fn default() -> Children {
-        Children(Lock::new(Vec::new()))
-    }
-}
+/// See the top of this file.
+const LIVE: u8 = 0;
+const CANCELLED: u8 = 1;
+const CLOSED: u8 = 2;
 
-const CANCELLED: u32 = 1;
+/// The answer to those who wait.
+const WOKEN: u32 = 1;
 
 impl CancellationToken {
     /// Not cancelled.
     pub fn new() -> CancellationToken {
-        CancellationToken::default()
+        CancellationToken(Node::new(None))
     }
 
     /// A token that is cancelled with this one, or alone.
     pub fn child_token(&self) -> CancellationToken {
-        let child = Arc::new(Node {
-            parent: Some(Arc::clone(&self.0)),
-            is_cancelled: AtomicBool::new(false),
-            children: Children::default(),
-        });
-        let mut children = self.0.children.0.lock();
-        if self.is_cancelled() {
-            child.is_cancelled.store(true, Ordering::Relaxed);
-        } else {
+        let child = Node::new(Some(Arc::clone(&self.0)));
+        let mut children = self.0.children.lock();
+        if self.0.is_live() {
             if children.len() == children.capacity() {
                 children.retain(|child| child.strong_count() > 0);
             }
             children.push(Arc::downgrade(&child));
+        } else {
+            // Relaxed: nobody else has it yet.
+            child.state.store(CLOSED, Ordering::Relaxed);
         }
         drop(children);
         CancellationToken(child)
@@ -80,8 +94,52 @@ impl CancellationToken {
 
     /// Whether it has been cancelled.
     pub fn is_cancelled(&self) -> bool {
-        // Acquire: pairs with `cancel`.
-        self.0.is_cancelled.load(Ordering::Acquire)
+        match self.0.state() {
+            LIVE => false,
+            CANCELLED => {
+                self.0.close();
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// A channel that tells of it, for [`select!`](crate::select!) and [`Select`](chan::Select):
+    /// nothing is ever received there, and receiving fails as soon as the token is cancelled. It is
+    /// the same channel each time.
+    ///
+    /// A clone of the receiver does not keep the token: receiving from it fails too when all clones
+    /// of the token are gone. Closing it has the effect of a cancellation on those who receive, and
+    /// no other.
+    ///
+    /// ```
+    /// use gopark::{chan, select, sync::CancellationToken};
+    ///
+    /// fn sum(numbers: &chan::Receiver<u32>, token: &CancellationToken) -> Option<u32> {
+    ///     let mut sum = 0;
+    ///     loop {
+    ///         select! {
+    ///             recv(numbers) -> number => match number {
+    ///                 Ok(number) => sum += number,
+    ///                 Err(_) => return Some(sum),
+    ///             },
+    ///             recv(token.cancelled()) -> _ => return None,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let token = CancellationToken::new();
+    /// let (_sender, numbers) = chan::unbounded();
+    /// token.cancel();
+    /// assert_eq!(sum(&numbers, &token), None);
+    /// ```
+    #[doc(alias = "Done")]
+    pub fn cancelled(&self) -> &Receiver<Infallible> {
+        let (_, receiver) = match self.0.channel.get() {
+            Some(channel) => channel,
+            None => self.0.open(),
+        };
+        receiver
     }
 
     /// Blocks until it is cancelled.
@@ -96,7 +154,12 @@ impl CancellationToken {
 
     fn wait_until(&self, until: u64) -> bool {
         let entry = Entry::new(lot::addr(&*self.0), 0);
-        self.is_cancelled() || queue::wait(self, entry, until) != Outcome::TimedOut
+        self.is_cancelled()
+            || match queue::wait(self, entry, until) {
+                Outcome::NotBegun => self.is_cancelled(),
+                Outcome::Answered(_) => true,
+                Outcome::TimedOut => false,
+            }
     }
 
     /// Cancels the token when the guard is dropped.
@@ -105,22 +168,76 @@ impl CancellationToken {
     }
 }
 
+impl Default for CancellationToken {
+    /// Not cancelled.
+    fn default() -> CancellationToken {
+        CancellationToken::new()
+    }
+}
+
 impl Node {
+    fn new(parent: Option<Arc<Node>>) -> Arc<Node> {
+        Arc::new(Node {
+            state: AtomicU8::new(LIVE),
+            children: Lock::new(Vec::new()),
+            channel: OnceLock::new(),
+            parent,
+        })
+    }
+
+    fn state(&self) -> u8 {
+        // Acquire: pairs with `cancel` and `close`.
+        self.state.load(Ordering::Acquire)
+    }
+
+    fn is_live(&self) -> bool {
+        self.state() == LIVE
+    }
+
     /// Cancels this one: its children.
     fn cancel(&self) -> Vec<Weak<Node>> {
-        let mut children = self.children.0.lock();
-        // Release: what was done before is seen by who finds it cancelled. Under the lock: no
-        // child is added later.
-        let was_cancelled = self.is_cancelled.swap(true, Ordering::Release);
+        let mut children = self.children.lock();
+        let was_live = self.is_live();
+        if was_live {
+            // Release: what was done before is seen by who finds it cancelled. Under the lock: no
+            // child and no open channel is added later.
+            self.state.store(CANCELLED, Ordering::Release);
+        }
         let orphans = std::mem::take(&mut *children);
         drop(children);
-        if !was_cancelled {
+        self.close();
+        if was_live {
             let addr = lot::addr(self);
             queue::wake_all(lot::bucket(addr), |queue| {
-                queue.answer_first(|entry| entry.addr == addr, |_| CANCELLED)
+                queue.answer_first(|entry| entry.addr == addr, |_| WOKEN)
             });
         }
         orphans
+    }
+
+    /// After `CANCELLED`: closes the channel, if there is one.
+    #[cold]
+    fn close(&self) {
+        if let Some(channel) = self.channel.get() {
+            channel.0.close();
+        }
+        // Release: whoever finds it closed finds the channel closed.
+        self.state.store(CLOSED, Ordering::Release);
+    }
+
+    /// The channel, which nobody may have asked for before.
+    #[cold]
+    fn open(&self) -> &Channel {
+        let channel = Box::new(chan::bounded(0));
+        let children = self.children.lock();
+        if !self.is_live() {
+            channel.0.close();
+        }
+        // Nobody else initializes it at the same time: the lock.
+        let surplus = self.channel.set(channel);
+        drop(children);
+        drop(surplus);
+        self.channel.get().expect("it has been set")
     }
 }
 
@@ -159,9 +276,9 @@ impl Waits for CancellationToken {
 
     fn begin(&self, _: &mut Queue, _: &Entry) -> Place {
         // Whoever cancels looks into the queue after that.
-        match self.is_cancelled() {
-            true => Place::Nowhere,
-            false => Place::Back,
+        match self.0.is_live() {
+            true => Place::Back,
+            false => Place::Nowhere,
         }
     }
 
@@ -188,5 +305,30 @@ impl Drop for DropGuard {
         if let Some(token) = self.0.take() {
             token.cancel();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_that_are_gone_are_forgotten_and_all_is_freed() {
+        let token = CancellationToken::new();
+        let kept = token.child_token();
+        for n in 0..10_000 {
+            let child = token.child_token();
+            if n % 2 == 0 {
+                assert!(child.cancelled().is_empty());
+            }
+        }
+        assert!(token.0.children.lock().len() <= 8);
+        assert!(token.0.channel.get().is_none(), "nobody has asked");
+        let nodes = [Arc::downgrade(&token.0), Arc::downgrade(&kept.0)];
+        assert!(kept.cancelled().is_empty());
+        token.cancel();
+        assert!(token.0.children.lock().is_empty());
+        drop((token, kept));
+        assert!(nodes.iter().all(|node| node.strong_count() == 0));
     }
 }
