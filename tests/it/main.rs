@@ -14,6 +14,8 @@ mod join_set;
 mod limits;
 mod locals;
 mod locking;
+mod mixed;
+mod mixed_locks;
 mod monitor;
 // polling's own wait makes five system calls.
 #[cfg(not(gopark_portable_poller))]
