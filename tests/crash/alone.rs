@@ -72,6 +72,34 @@ fn a_recursive_lock_is_named() {
 }
 
 #[test]
+fn a_recursive_lock_of_a_rwlock_is_named() {
+    let lines = deadlock("writes-twice");
+    assert!(
+        lines.len() == 1 && lines[0].contains("[rwlock, write, "),
+        "{lines:#?}"
+    );
+    let lines = deadlock("reads-twice");
+    assert!(
+        lines.len() == 2
+            && lines[0].contains("[rwlock, read, ")
+            && lines[1].contains("[rwlock, write, "),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn a_deadlock_names_every_primitive() {
+    let lines = deadlock("waits-for-everything");
+    assert_eq!(lines.len(), 12, "{lines:#?}");
+    for line in &lines[1..] {
+        let mut parts = line.split('"');
+        let name = parts.nth(1).expect("it has a name");
+        let rest = parts.next().expect("it waits");
+        assert!(rest.starts_with(&format!(" [{name}, ")), "{line}");
+    }
+}
+
+#[test]
 fn goroutines_that_keep_their_threads_can_be_deadlocked_too() {
     assert_eq!(deadlock("locked").len(), 2);
 }

@@ -1,5 +1,6 @@
 //! What users of gopark rely on, on real stacks and threads.
 
+mod bad_input;
 mod blocking;
 mod cancel;
 mod chan;

@@ -77,7 +77,7 @@ impl Semaphore {
     pub const fn new(permits: usize) -> Semaphore {
         assert!(
             permits <= Semaphore::MAX_PERMITS,
-            "gopark: too many permits for a Semaphore"
+            "gopark: too many permits for a Semaphore: more than Semaphore::MAX_PERMITS"
         );
         Semaphore(Lock::new(Synced {
             permits: Permits::new(permits),
@@ -208,8 +208,14 @@ impl Semaphore {
     /// # Panics
     /// When there would be more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     pub fn add_permits(&self, n: usize) {
-        let added = self.0.lock().permits.add(n);
-        assert!(added, "gopark: too many permits for a Semaphore");
+        let mut synced = self.0.lock();
+        let (had, added) = (synced.permits.available(), synced.permits.add(n));
+        drop(synced);
+        assert!(
+            added,
+            "gopark: too many permits for a Semaphore: it has {had}, {n} were added, {} is the limit",
+            Semaphore::MAX_PERMITS
+        );
         self.serve();
     }
 

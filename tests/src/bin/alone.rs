@@ -7,12 +7,16 @@
 
 use std::io::Read;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gopark::goroutine::Builder;
 use gopark::net::Pollable;
+use gopark::sync::{
+    Barrier, CancellationToken, Condvar, Mutex, Notify, Once, OnceLock, RwLock, Semaphore,
+    WaitGroup,
+};
 use gopark_tests::{build, runtime};
 
 fn main() {
@@ -21,6 +25,9 @@ fn main() {
         "everybody-parks" => everybody_parks(),
         "joins-in-a-ring" => joins_in_a_ring(),
         "locks-twice" => locks_twice(),
+        "writes-twice" => writes_twice(),
+        "reads-twice" => reads_twice(),
+        "waits-for-everything" => waits_for_everything(),
         "locked" => locked(),
         "main-exits" => main_exits(),
         "a-thread-wakes-later" => a_thread_wakes_later(),
@@ -58,9 +65,66 @@ fn joins_in_a_ring() {
 
 fn locks_twice() {
     runtime(1).run(|| {
-        let mutex = gopark::sync::Mutex::new(());
+        let mutex = Mutex::new(());
         let _guard = mutex.lock();
         let _again = mutex.lock();
+    });
+}
+
+fn writes_twice() {
+    runtime(1).run(|| {
+        let lock = RwLock::new(());
+        let _guard = lock.write();
+        let _again = lock.write();
+    });
+}
+
+/// With a writer between.
+fn reads_twice() {
+    runtime(2).run(|| {
+        let lock = Arc::new(RwLock::new(()));
+        let _guard = lock.read();
+        let shared = Arc::clone(&lock);
+        gopark::go(move || drop(shared.write()));
+        while lock.try_read().is_some() {
+            gopark::yield_now();
+        }
+        let _again = lock.read();
+    });
+}
+
+/// A goroutine at each primitive, named after it.
+fn waits_for_everything() {
+    fn go(name: &str, wait: impl FnOnce() + Send + 'static) {
+        let builder = Builder::new().name(name.to_owned());
+        drop(builder.spawn(wait).unwrap());
+    }
+    runtime(2).run(|| {
+        let mutex = Mutex::new(());
+        go("condvar", move || drop(Condvar::new().wait(mutex.lock())));
+        go("once", || Once::new().wait());
+        go("once", || _ = OnceLock::<()>::new().wait());
+        go("barrier", || _ = Barrier::new(2).wait());
+        go("semaphore", || drop(Semaphore::new(0).acquire()));
+        go("wait group", || {
+            let group = WaitGroup::new();
+            group.add(1);
+            group.wait();
+        });
+        go("notify", || Notify::new().notified().wait());
+        go("cancellation", || CancellationToken::new().wait());
+        go("channel", || {
+            _ = CancellationToken::new().cancelled().recv()
+        });
+        let (s, r) = gopark::chan::bounded(0);
+        go("channel", move || s.send(r.capacity()).unwrap());
+        go("select", || {
+            gopark::select! {
+                recv(CancellationToken::new().cancelled()) -> _ => {}
+                recv(gopark::chan::never::<()>()) -> _ => {}
+            }
+        });
+        gopark::park();
     });
 }
 
@@ -228,7 +292,7 @@ fn eight_hogs() {
     let slice = Duration::from_millis(1);
     let runtime = build(gopark::runtime::Builder::new().procs(2).time_slice(slice));
     let stop = Arc::new(AtomicBool::new(false));
-    let sum = Arc::new(Mutex::new(0u64));
+    let sum = Arc::new(std::sync::Mutex::new(0u64));
     let hog = |n: u8| {
         let (stop, sum) = (Arc::clone(&stop), Arc::clone(&sum));
         runtime.spawn(move || {
