@@ -81,7 +81,7 @@ fn permits_beyond_the_limit_are_refused_and_change_nothing() {
     );
     let semaphore = Semaphore::new(LIMIT - 1);
     let text = panics(|| semaphore.add_permits(2));
-    let figures = format!("it has {}, 2 were added, {LIMIT} is the limit", LIMIT - 1);
+    let figures = format!("{}, and 2 were added; {LIMIT} at most", LIMIT - 1);
     assert_eq!(text, format!("{expected}: {figures}"));
     assert_eq!(semaphore.available_permits(), LIMIT - 1);
     semaphore.add_permits(1);

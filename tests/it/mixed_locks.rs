@@ -1,4 +1,4 @@
-//! Plain threads and goroutines at one lock, in all ways that it offers: nobody is where another is.
+//! Plain threads and goroutines at one lock, in all ways that it offers, at random.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -208,13 +208,13 @@ impl Semaphore {
     /// # Panics
     /// When there would be more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     pub fn add_permits(&self, n: usize) {
+        const MAX: usize = Semaphore::MAX_PERMITS;
         let mut synced = self.0.lock();
         let (had, added) = (synced.permits.available(), synced.permits.add(n));
         drop(synced);
         assert!(
             added,
-            "gopark: too many permits for a Semaphore: it has {had}, {n} were added, {} is the limit",
-            Semaphore::MAX_PERMITS
+            "gopark: too many permits for a Semaphore: {had}, and {n} were added; {MAX} at most"
         );
         self.serve();
     }
