@@ -2,7 +2,7 @@
 //! happen once does, and the sums are right.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gopark::chan::{Receiver, RecvError, RecvTimeoutError, Sender, TryRecvError};
@@ -230,34 +230,35 @@ fn notes_reach_threads_and_goroutines() {
     for procs in PROCS {
         run(procs, || {
             let notify = Arc::new(Notify::new());
-            let work = Arc::new((AtomicUsize::new(0), AtomicBool::new(false)));
-            let take = |left: &AtomicUsize| {
-                let less = |n: usize| n.checked_sub(1);
-                left.fetch_update(Ordering::AcqRel, Ordering::Acquire, less)
-                    .is_ok()
-            };
+            // What there is to take, and whether no more comes.
+            let work = Arc::new(Mutex::new((0, false)));
             let taken = crowd(|n| {
                 let (notify, work) = (Arc::clone(&notify), Arc::clone(&work));
                 move || {
                     let mut taken = 0;
                     if n == ALL - 1 {
                         for _ in 0..NOTES {
-                            work.0.fetch_add(1, Ordering::AcqRel);
+                            work.lock().0 += 1;
                             notify.notify_one();
                             gopark::yield_now();
                         }
-                        work.1.store(true, Ordering::Release);
+                        work.lock().1 = true;
                         notify.notify_waiters();
                         return taken;
                     }
                     loop {
                         let notified = notify.notified();
-                        if take(&work.0) {
-                            taken += 1;
-                        } else if work.1.load(Ordering::Acquire) {
-                            return taken;
-                        } else {
-                            notified.wait();
+                        let mut work = work.lock();
+                        match *work {
+                            (0, true) => return taken,
+                            (0, false) => {
+                                drop(work);
+                                notified.wait();
+                            }
+                            _ => {
+                                work.0 -= 1;
+                                taken += 1;
+                            }
                         }
                     }
                 }
