@@ -94,10 +94,12 @@ fn a_deadline_that_is_cleared_ends_nothing() {
         let accepts = runtime.spawn(move || accepter.accept().map(drop));
         let d = b.try_clone().unwrap();
         let writes = runtime.spawn(move || (&d).write_all(&vec![0; 16 << 20]));
-        waiting(&runtime, 3);
+        let is_late = || Some(Instant::now()) >= deadline;
+        let waits = || runtime.metrics().network_waiters == 3;
+        wait_until("they wait for the network", || waits() || is_late());
         b.set_deadline(None).unwrap();
         listener.set_deadline(None).unwrap();
-        if Some(Instant::now()) >= deadline {
+        if is_late() {
             // A busy machine: too late.
             drop((a, b));
             listener.close();
@@ -264,8 +266,12 @@ fn deadlines_that_come_in_the_middle_lose_no_byte() {
             let set = |stream: &TcpStream| {
                 let (stream, stop) = (stream.try_clone().unwrap(), Arc::clone(&stop));
                 gopark::spawn(move || {
-                    while !stop.load(Ordering::Relaxed) {
-                        let soon = within(Duration::from_micros(2));
+                    for turn in 0.. {
+                        if stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        // Some have passed when the other side looks, some are still to come.
+                        let soon = within(Duration::from_nanos(turn * 100 % 2000));
                         stream.set_deadline(soon).unwrap();
                         gopark::yield_now();
                         stream.set_deadline(None).unwrap();

@@ -248,15 +248,21 @@ fn selects_whose_arms_become_fewer_meet_plain_operations() {
     }
 }
 
-/// Go's TestPseudoRandomSend, where there is room.
+/// Go's TestPseudoRandomSend, where there is room, and where each send waits.
 #[test]
 fn of_two_equal_sends_each_is_selected() {
-    let (s, r) = unbounded();
-    for _ in 0..2000 {
-        select! { send(s, 0) -> sent => sent.unwrap(), send(s, 1) -> sent => sent.unwrap() }
+    const SENDS: usize = 2000;
+    for (s, r) in [unbounded(), bounded(0)] {
+        run(2, || {
+            let received = gopark::spawn(move || r.iter().filter(|&n| n == 1).count());
+            for _ in 0..SENDS {
+                select! { send(s, 0) -> sent => sent.unwrap(), send(s, 1) -> sent => sent.unwrap() }
+            }
+            drop(s);
+            let ones = received.join().unwrap();
+            assert!((SENDS / 10..SENDS * 9 / 10).contains(&ones), "{ones}");
+        });
     }
-    let ones = r.try_iter().filter(|&n| n == 1).count();
-    assert!((200..1800).contains(&ones), "{ones}");
 }
 
 /// Go's TestMultiConsumer.
