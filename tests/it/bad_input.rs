@@ -44,7 +44,11 @@ fn sending_on_a_closed_channel_is_an_error_that_gives_the_message_back() {
 fn a_capacity_that_does_not_fit_is_named() {
     let cap = usize::MAX / 8;
     let text = panics(|| drop(bounded::<u64>(cap)));
-    let expected = format!("gopark::chan::bounded: a capacity of {cap} does not fit");
+    let most = isize::MAX as usize / 8;
+    let expected = format!(
+        "gopark::chan::bounded: a capacity of {cap} messages of 8 bytes does not fit into memory, \
+         whose addresses allow {most}: "
+    );
     assert!(text.starts_with(&expected), "{text}");
     // What has no size always fits.
     assert_eq!(bounded::<()>(usize::MAX).0.capacity(), Some(usize::MAX));

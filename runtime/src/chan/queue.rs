@@ -19,7 +19,13 @@ impl<T> Queue<T> {
     pub(super) fn ring(cap: usize) -> Queue<T> {
         let mut ring = VecDeque::new();
         if let Err(error) = ring.try_reserve_exact(cap) {
-            panic!("gopark::chan::bounded: a capacity of {cap} does not fit: {error}");
+            let bytes = size_of::<T>();
+            let most = (isize::MAX as usize).checked_div(bytes);
+            panic!(
+                "gopark::chan::bounded: a capacity of {cap} messages of {bytes} bytes does not fit \
+                 into memory, whose addresses allow {}: {error}",
+                most.unwrap_or(usize::MAX)
+            );
         }
         Queue::Ring(ring)
     }
