@@ -121,7 +121,9 @@ fn a_pointer_into_another_goroutines_guard_is_not_growth() {
             let victim = gopark::spawn(|| {
                 let mark = 0u8;
                 let here = (&raw const mark) as usize;
-                gopark::go(move || touch((here & !0xf_ffff) + (1 << 20) - (256 << 10) - 4096));
+                // This frame is near the top, which lies on a boundary of 32 KiB.
+                let top = here.next_multiple_of(32 << 10);
+                gopark::go(move || touch(top - (256 << 10) - 4096));
                 gopark::park();
             });
             let _ = victim.join();
