@@ -3,8 +3,8 @@
 //! Most tests sleep most of the time, so many run at once. Some do not stand company:
 //!
 //! - `golang.rs` counts what the whole process allocates;
-//! - some compare with the clock, within 50 ms: a machine that does something else for so long fails
-//!   them. They run alone, and have failed only if they fail each time.
+//! - some compare with the clock, within 50 ms: a machine that does something else for so long
+//!   fails them. They run alone, and have failed only if they fail each time.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
