@@ -2,17 +2,9 @@
 //!
 //! This is step 1 of `select.rs`, and the loop around its steps.
 
+use super::order::{Order, in_order};
 use super::select::{self, Aim, Case, Operation, Selected, Token};
 use crate::sys::clock::{self, NEVER};
-
-/// In which order operations are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Every time another.
-    Random,
-    /// As they are written.
-    Given,
-}
 
 /// Operations, as they are tried.
 pub(super) trait Operations {
@@ -120,56 +112,6 @@ fn attempt(operations: &impl Operations, order: Order) -> Result<Selected, u64> 
     }
 }
 
-/// Does `each` of `0..n`, in this order, until one is an error; or the sum of what they gave.
-#[inline(always)]
-pub(super) fn in_order<E>(
-    n: usize,
-    order: Order,
-    random: impl FnOnce() -> u32,
-    each: impl FnMut(usize) -> Result<u64, E>,
-) -> Result<u64, E> {
-    if order == Order::Given || n < 2 {
-        return sum(0..n, each);
-    }
-    let seed = random();
-    let first = (seed >> 31) as usize;
-    match n {
-        2 => sum([first, 1 - first].into_iter(), each),
-        _ => shuffled(n, seed, each),
-    }
-}
-
-#[inline(always)]
-fn sum<E>(
-    mut order: impl Iterator<Item = usize>,
-    mut each: impl FnMut(usize) -> Result<u64, E>,
-) -> Result<u64, E> {
-    order.try_fold(0, |seen: u64, at| Ok(seen.wrapping_add(each(at)?)))
-}
-
-/// In a random order; that of more than a few dozen is not as random as that of fewer.
-fn shuffled<E>(
-    n: usize,
-    mut seed: u32,
-    each: impl FnMut(usize) -> Result<u64, E>,
-) -> Result<u64, E> {
-    const SHUFFLED_MAX: usize = 32;
-    let mut order = [0_u8; SHUFFLED_MAX];
-    let shuffled = &mut order[..n.min(SHUFFLED_MAX)];
-    for at in 0..shuffled.len() {
-        seed = next_random(seed);
-        let with = ((u64::from(seed) * (at as u64 + 1)) >> 32) as usize;
-        shuffled[at] = shuffled[with];
-        shuffled[with] = at as u8;
-    }
-    // Groups of `SHUFFLED_MAX`, from one of them on; each in the same order.
-    let groups = n.div_ceil(SHUFFLED_MAX);
-    let start = next_random(seed) as usize % groups;
-    let bases = (0..groups).map(|group| (start + group) % groups * SHUFFLED_MAX);
-    let places = bases.flat_map(|base| shuffled.iter().map(move |&at| base + usize::from(at)));
-    sum(places.filter(|&at| at < n), each)
-}
-
 /// For a select that does not wait, or no longer: nothing was ready, but not at one moment. It must
 /// not fail if one or the other was ready all the time. When nothing has changed between two
 /// attempts, nothing was ready at the moment between them.
@@ -185,16 +127,4 @@ fn confirm(operations: &impl Operations, order: Order, mut seen: u64) -> Option<
             Err(again) => seen = again,
         }
     }
-}
-
-/// Where a sequence of random numbers begins.
-pub(super) const FIRST_RANDOM: u32 = 0x9E37_79B9;
-
-/// The next of a sequence of random numbers, none of which is 0: Marsaglia's xorshift.
-#[inline(always)]
-pub(super) fn next_random(last: u32) -> u32 {
-    let mut word = last;
-    word ^= word << 13;
-    word ^= word >> 17;
-    word ^ (word << 5)
 }

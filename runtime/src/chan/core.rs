@@ -6,12 +6,9 @@
 //! Modelled in `tests/loom_chan.rs`, with seeded bugs: `without_a_second_look`,
 //! `telling_before_giving`, `closing_after_telling`, `asking_before_leaving`.
 
-use std::sync::atomic::AtomicU32;
-
 use super::blocks::Block;
-use super::choose::FIRST_RANDOM;
 use super::error::{RecvTimeoutError, SendTimeoutError};
-use super::operations::draw;
+use super::order::Seed;
 use super::place::{Place, Side};
 use super::queue::Queue;
 use super::state::{Fetched, Received, Sent, State};
@@ -33,7 +30,7 @@ pub(super) struct Chan<T> {
     senders: AtomicUsize,
     receivers: AtomicUsize,
     /// Of the random order of selects.
-    seed: AtomicU32,
+    pub(super) seed: Seed,
 }
 
 impl<T> Chan<T> {
@@ -44,7 +41,7 @@ impl<T> Chan<T> {
             cap,
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
-            seed: AtomicU32::new(FIRST_RANDOM),
+            seed: Seed::new(),
         }
     }
 
@@ -318,10 +315,6 @@ impl<T> Chan<T> {
         if is_watched {
             self.tell_watchers();
         }
-    }
-
-    pub(super) fn random(&self) -> u32 {
-        draw(&self.seed)
     }
 
     pub(super) fn add_sender(&self) {

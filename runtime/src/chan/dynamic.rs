@@ -5,15 +5,15 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::choose::{Order, select};
+use super::choose::select;
 use super::error::{
     ReadyTimeoutError, RecvError, SelectTimeoutError, SendError, TryReadyError, TrySelectError,
 };
+use super::order::Order;
 use super::receiver::Receiver;
 use super::select::{self, Aim, Case, Operation, Selected, Token};
 use super::sender::Sender;
 use crate::sys::clock::{self, NEVER};
-use crate::wait::parker;
 
 /// Waits for the first of several operations; [`select!`](crate::select!) is easier where it can be
 /// used.
@@ -167,7 +167,7 @@ impl<'a> Select<'a> {
         &mut self,
         deadline: Instant,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        self.until(Some(parker::deadline(Some(deadline))))
+        self.until(Some(clock::of(deadline)))
             .ok_or(SelectTimeoutError)
     }
 
@@ -215,7 +215,7 @@ impl<'a> Select<'a> {
     /// # Panics
     /// Unwinds like every wait.
     pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
-        self.ready_until(Some(parker::deadline(Some(deadline))))
+        self.ready_until(Some(clock::of(deadline)))
             .ok_or(ReadyTimeoutError)
     }
 }

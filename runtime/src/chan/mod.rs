@@ -31,6 +31,7 @@ mod error;
 mod iter;
 mod macros;
 mod operations;
+mod order;
 mod place;
 mod queue;
 mod receiver;
@@ -110,9 +111,9 @@ pub const fn never<T>() -> Receiver<T> {
 pub mod internal {
     use std::time::Duration;
 
-    pub use super::choose::Order;
     pub use super::operations::{Receiving, Sending};
-    pub use super::select::{Aim, EntryOf, Operation, Place, Selected, Side, Token};
+    pub use super::order::Order;
+    pub use super::select::{Aim, EntryOf, Operation, Place, Selected, Side, Token, Waiting};
     use crate::sys::clock::{self, NEVER};
 
     #[inline]

@@ -3,14 +3,13 @@
 #![expect(unsafe_code, reason = "puts nodes on the select's stack into lists")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::choose::{FIRST_RANDOM, next_random};
 use super::core::{Chan, free};
 use super::error::{RecvError, SendError};
+use super::order::Seed;
 use super::receiver::{Flavor, Receiver};
 use super::reserve::Reserved;
-use super::select::{self, Aim, EntryOf, Operation, Place, Token};
+use super::select::{self, Aim, EntryOf, Operation, Place, Token, Waiting};
 use super::sender::Sender;
 use super::state::{Received, State};
 use super::timers::Timed;
@@ -35,13 +34,14 @@ impl<T> Chan<T> {
         }
     }
 
-    fn publish(&self, place: Place<'_>, way: &Way<T>) -> Result<(), Option<Token>> {
-        if place.aim == Aim::Watch {
-            return self.watch(place, way);
+    fn publish(&self, waiting: Waiting<'_>, way: &Way<T>) -> Result<(), Option<Token>> {
+        if waiting.place.aim == Aim::Watch {
+            return self.watch(waiting, way);
         }
+        let Waiting { place, waiter } = waiting;
         let mut state = self.lock();
-        let reserved = (way.reserve)(&mut state, place.waiter);
-        if let (Reserved::NotReady, Some(waiter)) = (&reserved, place.waiter) {
+        let reserved = (way.reserve)(&mut state, Some(waiter));
+        if let Reserved::NotReady = &reserved {
             // SAFETY: the select does not return or unwind before it has taken the node out; the
             // lock is held.
             unsafe { (way.side)(&mut state).push(place.node, *waiter) };
@@ -95,8 +95,8 @@ impl<T> Operation for Sender<T> {
         self.0.peek(&Way::SEND)
     }
 
-    fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>> {
-        self.0.publish(place, &Way::SEND)
+    fn publish(&self, waiting: Waiting<'_>) -> Result<(), Option<Token>> {
+        self.0.publish(waiting, &Way::SEND)
     }
 
     fn retract(&self, place: Place<'_>) {
@@ -114,7 +114,7 @@ impl<T> Operation for Sender<T> {
     }
 
     fn random(&self) -> u32 {
-        self.0.random()
+        self.0.seed.draw()
     }
 
     fn place(&self) -> (select::Side, *const ()) {
@@ -166,9 +166,9 @@ impl<T> Operation for Receiver<T> {
         }
     }
 
-    fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>> {
+    fn publish(&self, waiting: Waiting<'_>) -> Result<(), Option<Token>> {
         match &self.0 {
-            Flavor::Chan(chan) => chan.publish(place, &Way::RECEIVE),
+            Flavor::Chan(chan) => chan.publish(waiting, &Way::RECEIVE),
             _ => Ok(()),
         }
     }
@@ -191,10 +191,10 @@ impl<T> Operation for Receiver<T> {
 
     fn random(&self) -> u32 {
         /// Of those who have no channel.
-        static SEED: AtomicU32 = AtomicU32::new(FIRST_RANDOM);
+        static SEED: Seed = Seed::new();
         match &self.0 {
-            Flavor::Chan(chan) => chan.random(),
-            _ => draw(&SEED),
+            Flavor::Chan(chan) => chan.seed.draw(),
+            _ => SEED.draw(),
         }
     }
 
@@ -207,15 +207,6 @@ impl<T> Operation for Receiver<T> {
         };
         (select::Side::Receive, address)
     }
-}
-
-/// A random number; two threads at once may draw the same. The next is computed now, so that nobody
-/// waits for it then.
-#[inline(always)]
-pub(super) fn draw(seed: &AtomicU32) -> u32 {
-    let drawn = seed.load(Ordering::Relaxed);
-    seed.store(next_random(drawn), Ordering::Relaxed);
-    drawn
 }
 
 /// A receive of `select!`: with a slot for the message, so that it is handed over directly.
@@ -301,8 +292,8 @@ impl<T> Operation for Receiving<'_, T> {
         self.receiver.peek()
     }
 
-    fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>> {
-        self.receiver.publish(place)
+    fn publish(&self, waiting: Waiting<'_>) -> Result<(), Option<Token>> {
+        self.receiver.publish(waiting)
     }
 
     fn retract(&self, place: Place<'_>) {

@@ -10,7 +10,6 @@ use super::error::{RecvError, RecvTimeoutError, TryRecvError};
 use super::iter::{IntoIter, Iter, TryIter};
 use super::timers::{self, At, Tick};
 use crate::sys::clock::{self, NEVER};
-use crate::wait::parker;
 
 /// The receiving side of a channel. Each message goes to one of the clones; when the last is
 /// dropped, nobody can send any more, and messages that nobody received are dropped.
@@ -82,7 +81,7 @@ impl<T> Receiver<T> {
     /// # Panics
     /// As [`recv`](Receiver::recv).
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.recv_until(Some(parker::deadline(Some(deadline))))
+        self.recv_until(Some(clock::of(deadline)))
     }
 
     /// Closes the channel: see [`Sender::close`](super::Sender::close). Those of [`after`], [`at`],

@@ -46,7 +46,7 @@
 //! `two_selects_partner_first`, `a_send_that_does_not_tell_watchers`. The claim of the word alone:
 //! `task/tests/loom_timed.rs`.
 
-use super::choose::{Order, in_order};
+use super::order::{Order, in_order};
 use super::reserve::Reserved;
 use super::waiters::{Entry, Told};
 use crate::task::reason::Wait;
@@ -103,7 +103,7 @@ pub trait Operation {
     /// Step 2, with the wait and the node. `Err`: the wait is over, it has claimed itself or been
     /// claimed.
     #[doc(hidden)]
-    fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>>;
+    fn publish(&self, waiting: Waiting<'_>) -> Result<(), Option<Token>>;
 
     /// Step 4.
     #[doc(hidden)]
@@ -130,12 +130,18 @@ pub trait Operation {
 #[derive(Debug)]
 pub struct EntryOf(pub(super) Entry);
 
-/// A node of a select, and its wait, if that has begun.
+/// A node of a select.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     pub(super) node: &'a Node<Entry>,
-    pub(super) waiter: Option<&'a Waiter>,
     pub(super) aim: Aim,
+}
+
+/// The same, of a wait that has begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'a> {
+    pub(super) place: Place<'a>,
+    pub(super) waiter: &'a Waiter,
 }
 
 /// An operation with its node. It does not move during a select.
@@ -184,10 +190,9 @@ impl Published<'_, '_> {
             let case = &self.cases[at];
             let place = Place {
                 node: &case.node,
-                waiter: Some(waiter),
                 aim: self.aim,
             };
-            let published = case.operation.publish(place);
+            let published = case.operation.publish(Waiting { place, waiter });
             published.map_or_else(|own| Err(own.map(|token| (at, token))), |()| Ok(0))
         };
         let random = || self.cases[0].operation.random();
@@ -203,7 +208,6 @@ impl Published<'_, '_> {
         for (at, case) in self.cases.iter().enumerate() {
             case.operation.retract(Place {
                 node: &case.node,
-                waiter: None,
                 aim: self.aim,
             });
             let token = match case.node.entry.told() {

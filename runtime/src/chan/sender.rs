@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::core::Chan;
 use super::error::{SendError, SendTimeoutError, TrySendError};
 use crate::sys::clock::{self, NEVER};
-use crate::wait::parker;
 
 /// The sending side of a channel. Clones send to the same; when the last is dropped, the channel is
 /// closed.
@@ -63,7 +62,7 @@ impl<T> Sender<T> {
     /// # Panics
     /// As [`send`](Sender::send).
     pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.0.send(message, Some(parker::deadline(Some(deadline))))
+        self.0.send(message, Some(clock::of(deadline)))
     }
 
     /// Closes the channel, as Go's `close`: nobody can send any more, also those who wait to;

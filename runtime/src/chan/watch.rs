@@ -14,7 +14,7 @@
 use super::core::Chan;
 use super::place::Side;
 use super::reserve::Reserved;
-use super::select::{Aim, Place, Token};
+use super::select::{Aim, Token, Waiting};
 use super::state::State;
 use super::waiters::Told;
 use crate::wait::parker::Waiter;
@@ -63,11 +63,9 @@ impl<T> Chan<T> {
     }
 
     /// Step 2 of one who watches.
-    pub(super) fn watch(&self, place: Place<'_>, way: &Way<T>) -> Result<(), Option<Token>> {
+    pub(super) fn watch(&self, waiting: Waiting<'_>, way: &Way<T>) -> Result<(), Option<Token>> {
+        let Waiting { place, waiter } = waiting;
         let mut state = self.look();
-        let Some(waiter) = place.waiter else {
-            return Ok(());
-        };
         if (way.is_ready)(&state) {
             // It has not parked yet: there is nothing to put on a queue.
             return Err(waiter.wake().map(|_| Token::Ready));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::queue::{self, Entry, Outcome, Place, Queue, Waits};
+use super::queue::{self, Entry, HasQueue, Outcome, Place, Queue, Waits};
 use crate::sched::header::Wait;
 use crate::sys::clock::{self, NEVER};
 use crate::wait::lock::Lock;
@@ -19,6 +19,12 @@ struct Synced {
     /// Those in the queue who have come in this round; others are about to be let through.
     arrived: usize,
     round: u64,
+}
+
+impl HasQueue for Synced {
+    fn queue(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
 }
 
 /// Who was the last to come.
@@ -94,10 +100,6 @@ impl Waits for Waiting<'_> {
 
     fn lock(&self) -> &Lock<Synced> {
         &self.0.synced
-    }
-
-    fn queue(synced: &mut Synced) -> &mut Queue {
-        &mut synced.queue
     }
 
     fn why(&self) -> Wait {

@@ -266,10 +266,6 @@ impl Waits for CancellationToken {
         lot::bucket(lot::addr(&*self.0))
     }
 
-    fn queue(synced: &mut Queue) -> &mut Queue {
-        synced
-    }
-
     fn why(&self) -> Wait {
         Wait::Cancellation
     }

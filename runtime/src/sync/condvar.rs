@@ -9,7 +9,6 @@ use super::queue::Outcome;
 use super::sleepers::{Sleepers, Synced};
 use crate::sys::clock::{self, NEVER};
 use crate::wait::lock::Lock;
-use crate::wait::parker::deadline;
 
 /// Waiting until others have changed what a [`Mutex`](super::Mutex) protects: std's, without
 /// poison.
@@ -81,7 +80,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         moment: Instant,
     ) -> (MutexGuard<'a, T>, WaitTimeoutResult) {
-        self.wait_until(guard, deadline(Some(moment)))
+        self.wait_until(guard, clock::of(moment))
     }
 
     /// [`wait_while`](Condvar::wait_while), for `time` at most; timed out means that the condition

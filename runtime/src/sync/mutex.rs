@@ -12,7 +12,6 @@ use super::queue::{self, Entry, Outcome, Place, Queue, Waits};
 use crate::sched::header::{G, Wait};
 use crate::sys::clock::{self, NEVER};
 use crate::wait::lock::Lock;
-use crate::wait::parker::deadline;
 
 /// Mutual exclusion: std's, for goroutines and plain threads at once, and without poison.
 ///
@@ -169,10 +168,6 @@ impl Waits for Attempt<'_> {
         lot::bucket(lot::addr(self.raw))
     }
 
-    fn queue(synced: &mut Queue) -> &mut Queue {
-        synced
-    }
-
     fn why(&self) -> Wait {
         self.why
     }
@@ -250,6 +245,6 @@ unsafe impl lock_api::RawMutexTimed for RawMutex {
     }
 
     fn try_lock_until(&self, timeout: Instant) -> bool {
-        self.state.lock() || self.lock_slow(deadline(Some(timeout)), Wait::Mutex)
+        self.state.lock() || self.lock_slow(clock::of(timeout), Wait::Mutex)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::queue::{self, Entry, Outcome, Place, Queue, Waits};
+use super::queue::{self, Entry, HasQueue, Outcome, Place, Queue, Waits};
 use crate::sched::header::Wait;
 use crate::sys::clock::{self, NEVER};
 use crate::wait::lock::Lock;
@@ -16,6 +16,12 @@ pub(crate) struct Synced {
     has_permit: bool,
     /// Calls of `notify_waiters`.
     calls: u64,
+}
+
+impl HasQueue for Synced {
+    fn queue(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
 }
 
 const NOTIFIED: u32 = 1;
@@ -104,10 +110,6 @@ impl Waits for Notified<'_> {
 
     fn lock(&self) -> &Lock<Synced> {
         &self.notify.0
-    }
-
-    fn queue(synced: &mut Synced) -> &mut Queue {
-        &mut synced.queue
     }
 
     fn why(&self) -> Wait {

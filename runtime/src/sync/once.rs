@@ -117,10 +117,6 @@ impl Waits for Waiting<'_> {
         lot::bucket(lot::addr(&self.0.word))
     }
 
-    fn queue(synced: &mut Queue) -> &mut Queue {
-        synced
-    }
-
     fn why(&self) -> Wait {
         Wait::Once
     }

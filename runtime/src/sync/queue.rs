@@ -188,14 +188,23 @@ pub(crate) enum Outcome {
     TimedOut,
 }
 
+/// What a lock protects: a queue, alone or with something else.
+pub(crate) trait HasQueue {
+    fn queue(&mut self) -> &mut Queue;
+}
+
+impl HasQueue for Queue {
+    fn queue(&mut self) -> &mut Queue {
+        self
+    }
+}
+
 /// One kind of wait.
 pub(crate) trait Waits {
     /// What the lock protects.
-    type Synced;
+    type Synced: HasQueue;
 
     fn lock(&self) -> &Lock<Self::Synced>;
-
-    fn queue(synced: &mut Self::Synced) -> &mut Queue;
 
     /// For reports.
     fn why(&self) -> Wait;
@@ -241,7 +250,7 @@ pub(crate) fn wait<W: Waits>(waits: &W, entry: Entry, until: u64) -> Outcome {
             if place == Place::Nowhere {
                 return false;
             }
-            W::queue(&mut synced).put(&node, place);
+            synced.queue().put(&node, place);
             begun = true;
             drop(synced);
             waits.begun();
@@ -278,7 +287,7 @@ impl<W: Waits> Stay<'_, W> {
     /// Takes the node out.
     fn end(&self) -> Outcome {
         let mut synced = self.waits.lock().lock();
-        let was_there = W::queue(&mut synced).remove(self.node);
+        let was_there = synced.queue().remove(self.node);
         let answer = match was_there {
             true => self.waits.removed(&mut synced, &self.node.entry),
             false => self.node.entry.answer.get(),

@@ -14,7 +14,6 @@ use super::rwlock_state::{Enter, Leave, RwLockState};
 use crate::sched::header::Wait;
 use crate::sys::clock::{self, NEVER};
 use crate::wait::lock::Lock;
-use crate::wait::parker::deadline;
 
 /// Many readers or one writer: std's, for goroutines and plain threads at once, and without poison.
 ///
@@ -164,10 +163,6 @@ impl Waits for Reader<'_> {
         lot::bucket(self.0.addr())
     }
 
-    fn queue(synced: &mut Queue) -> &mut Queue {
-        synced
-    }
-
     fn why(&self) -> Wait {
         Wait::ReadLock
     }
@@ -191,10 +186,6 @@ impl Waits for Writer<'_> {
 
     fn lock(&self) -> &Lock<Queue> {
         lot::bucket(self.0.addr())
-    }
-
-    fn queue(synced: &mut Queue) -> &mut Queue {
-        synced
     }
 
     fn why(&self) -> Wait {
@@ -284,7 +275,7 @@ unsafe impl lock_api::RawRwLockTimed for RawRwLock {
     }
 
     fn try_lock_shared_until(&self, timeout: Instant) -> bool {
-        self.read_until(deadline(Some(timeout)))
+        self.read_until(clock::of(timeout))
     }
 
     fn try_lock_exclusive_for(&self, timeout: Duration) -> bool {
@@ -292,6 +283,6 @@ unsafe impl lock_api::RawRwLockTimed for RawRwLock {
     }
 
     fn try_lock_exclusive_until(&self, timeout: Instant) -> bool {
-        self.write_until(deadline(Some(timeout)))
+        self.write_until(clock::of(timeout))
     }
 }

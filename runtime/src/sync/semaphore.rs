@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::permits::{Permits, Refused};
-use super::queue::{self, Entry, Outcome, Place, Queue, Waits};
+use super::queue::{self, Entry, HasQueue, Outcome, Place, Queue, Waits};
 use crate::sched::header::Wait;
 use crate::sys::clock::{self, NEVER};
 use crate::wait::lock::Lock;
-use crate::wait::parker::{Woken, deadline};
+use crate::wait::parker::Woken;
 
 /// A number of permits, which are taken and given back: tokio's names, blocking.
 ///
@@ -30,6 +30,12 @@ pub struct Semaphore(Lock<Synced>);
 struct Synced {
     permits: Permits,
     queue: Queue,
+}
+
+impl HasQueue for Synced {
+    fn queue(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
 }
 
 /// The semaphore is closed.
@@ -150,7 +156,7 @@ impl Semaphore {
         &self,
         moment: Instant,
     ) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        self.acquire_until(1, deadline(Some(moment)))?;
+        self.acquire_until(1, clock::of(moment))?;
         Ok(self.permit(1))
     }
 
@@ -274,10 +280,6 @@ impl Waits for Waiting<'_> {
 
     fn lock(&self) -> &Lock<Synced> {
         &self.0.0
-    }
-
-    fn queue(synced: &mut Synced) -> &mut Queue {
-        &mut synced.queue
     }
 
     fn why(&self) -> Wait {

@@ -13,7 +13,7 @@
 
 use std::cell::Cell;
 
-use super::queue::{self, Entry, Outcome, Place, Queue, Waits};
+use super::queue::{self, Entry, HasQueue, Outcome, Place, Queue, Waits};
 use crate::shim::{AtomicUsize, Ordering};
 use crate::task::reason::Wait;
 use crate::wait::lock::Lock;
@@ -30,6 +30,12 @@ pub(super) struct Synced {
     queue: Queue,
     /// The number of the next waiter.
     next: u64,
+}
+
+impl HasQueue for Synced {
+    fn queue(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
 }
 
 impl Synced {
@@ -109,10 +115,6 @@ impl<G> Waits for Waiting<'_, G> {
 
     fn lock(&self) -> &Lock<Synced> {
         &self.sleepers.synced
-    }
-
-    fn queue(synced: &mut Synced) -> &mut Queue {
-        &mut synced.queue
     }
 
     fn why(&self) -> Wait {

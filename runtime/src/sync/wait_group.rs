@@ -13,7 +13,6 @@ use crate::sched::header::{G, Wait};
 use crate::sched::launch::{self, Options};
 use crate::sys::clock::{self, NEVER};
 use crate::wait::lock::Lock;
-use crate::wait::parker::deadline;
 
 /// A count of things to come, and waiting until it is 0: Go's.
 ///
@@ -97,7 +96,7 @@ impl WaitGroup {
 
     /// Blocks until the count is 0, until `moment` at most: whether it was.
     pub fn wait_deadline(&self, moment: Instant) -> bool {
-        self.wait_until(deadline(Some(moment)))
+        self.wait_until(clock::of(moment))
     }
 
     fn wait_until(&self, until: u64) -> bool {
@@ -174,10 +173,6 @@ impl Waits for Waiting<'_> {
 
     fn lock(&self) -> &Lock<Queue> {
         lot::bucket(lot::addr(self.0))
-    }
-
-    fn queue(synced: &mut Queue) -> &mut Queue {
-        synced
     }
 
     fn why(&self) -> Wait {

@@ -14,6 +14,7 @@
 pub(crate) mod arrivals;
 #[cfg(not(gopark_loom))]
 pub(crate) mod children;
+pub(crate) mod ends;
 pub(crate) mod list;
 #[cfg(not(gopark_loom))]
 pub(crate) mod lock;

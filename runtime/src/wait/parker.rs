@@ -12,8 +12,8 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
-use std::time::Instant;
 
+pub(crate) use super::ends::{Ended, Lists};
 use crate::sched::header::{G, GRef, Wait};
 use crate::sched::park;
 use crate::sched::service::deadlock::WAITING_THREADS;
@@ -22,24 +22,6 @@ use crate::sys::clock::{self, NEVER};
 use crate::sys::fork;
 use crate::task::state::Wake;
 use crate::task::wait_word::{By, End, Ticket, WaitWord};
-
-/// How many lists a wait is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lists {
-    One,
-    Several,
-}
-
-/// How a wait ended.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// It did not begin.
-    NotBegun,
-    Woken,
-    /// The deadline came; nobody has woken it, nor will.
-    TimedOut,
-}
 
 /// Who waits; in the nodes that he leaves in lists.
 #[derive(Clone, Copy, Debug)]
@@ -243,9 +225,4 @@ fn park_thread(until: u64, publish: impl FnOnce(Waiter) -> bool) -> Ended {
     }
     wakeup.park(until);
     wakeup.close()
-}
-
-/// A moment for [`park()`]; `None` never comes.
-pub(crate) fn deadline(at: Option<Instant>) -> u64 {
-    at.map_or(NEVER, clock::of)
 }

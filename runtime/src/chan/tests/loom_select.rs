@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{Aim, Case, EntryOf, Operation, Place, Side, Token, wait};
-use crate::chan::choose::{Order, select, select_from};
+use super::{Aim, Case, EntryOf, Operation, Place, Side, Token, Waiting, wait};
+use crate::chan::choose::{select, select_from};
 use crate::chan::core::Chan;
 use crate::chan::error::{RecvError, TryRecvError};
 use crate::chan::operations::{Receiving, Sending};
+use crate::chan::order::Order;
 use crate::chan::queue::Queue;
 use crate::chan::receiver::{Flavor, Receiver};
 use crate::chan::sender::Sender;
@@ -77,10 +78,10 @@ impl Operation for PartnerFirst<'_> {
         self.0.peek()
     }
 
-    fn publish(&self, place: Place<'_>) -> Result<(), Option<Token>> {
+    fn publish(&self, waiting: Waiting<'_>) -> Result<(), Option<Token>> {
         let mut held = self.chan().lock();
         let state = &mut *held;
-        let me = place.waiter.unwrap();
+        let me = waiting.waiter;
         if let Some(partner) = state.senders.claim_other(me) {
             // SAFETY: he waits at this channel.
             let slot = unsafe { partner.slot::<u32>() };
@@ -103,7 +104,7 @@ impl Operation for PartnerFirst<'_> {
             return Err(me.wake().map(|_| Token::Reserved));
         }
         // SAFETY: as in the code.
-        unsafe { state.receivers.push(place.node, *me) };
+        unsafe { state.receivers.push(waiting.place.node, *me) };
         Ok(())
     }
 

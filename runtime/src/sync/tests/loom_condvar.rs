@@ -6,7 +6,7 @@ use std::sync::Arc;
 use loom::sync::{Mutex, MutexGuard};
 use loom::thread;
 
-use super::{Entry, Lock, Outcome, Place, Queue, Sleepers, Synced, WOKEN, Wait, Waiting, Waits};
+use super::{Entry, Lock, Outcome, Place, Sleepers, Synced, WOKEN, Wait, Waiting, Waits};
 use crate::shim::AtomicUsize;
 use crate::sync::queue;
 use crate::sys::clock::NEVER;
@@ -66,10 +66,6 @@ impl Waits for Clockwise<'_> {
 
     fn lock(&self) -> &Lock<Synced> {
         self.0.lock()
-    }
-
-    fn queue(synced: &mut Synced) -> &mut Queue {
-        &mut synced.queue
     }
 
     fn why(&self) -> Wait {

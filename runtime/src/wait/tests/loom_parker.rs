@@ -8,34 +8,20 @@
 //! the wait. The checker lets others be faster, or not.
 
 use std::ptr;
-use std::time::Instant;
 
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread::{self, Thread};
 
-use crate::sys::clock::{self, NEVER};
+use crate::sys::clock::NEVER;
 use crate::task::reason::Wait;
 use crate::task::state::{Commit, State, Wake};
 use crate::task::wait_word::{By, End, Ticket, WaitWord};
+pub(crate) use crate::wait::ends::{Ended, Lists};
 
 /// A moment that comes at once in a model.
 pub(crate) const SOON: u64 = NEVER - 1;
 
 const ID: u64 = 7;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lists {
-    One,
-    Several,
-}
-
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    NotBegun,
-    Woken,
-    TimedOut,
-}
 
 struct G {
     state: State,
@@ -189,8 +175,4 @@ fn park_timed(g: GRef, until: u64, publish: impl FnOnce(Waiter) -> bool) -> Ende
         End::Taken(By::Time) => Ended::TimedOut,
         End::Taken(By::Event) | End::Closed => Ended::Woken,
     }
-}
-
-pub(crate) fn deadline(at: Option<Instant>) -> u64 {
-    at.map_or(NEVER, clock::of)
 }
