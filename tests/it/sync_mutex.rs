@@ -44,47 +44,45 @@ fn a_hundred_thousand_increments_by_goroutines_and_threads_are_all_there() {
 #[test]
 fn a_holder_that_takes_the_lock_again_at_once_does_not_starve_others() {
     for procs in [1, 2, 4] {
-        run(procs, || {
-            let mutex = Arc::new(Mutex::new(()));
-            let stop = Arc::new(AtomicBool::new(false));
-            let (shared, stopped) = (Arc::clone(&mutex), Arc::clone(&stop));
-            let greedy = gopark::spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    let _guard = shared.lock();
-                    sleep(Duration::from_micros(100));
-                }
-            });
+        let holds = || sleep(Duration::from_micros(100));
+        beside_a_greedy_holder(procs, holds, |mutex| {
             let start = Instant::now();
             for _ in 0..10 {
                 sleep(Duration::from_micros(100));
                 let _guard = mutex.lock();
             }
             assert!(start.elapsed() < Duration::from_secs(10));
-            stop.store(true, Ordering::Relaxed);
-            greedy.join().unwrap();
         });
     }
+}
+
+/// Runs `others` with a mutex that a goroutine locks again and again, and `holds` each time.
+fn beside_a_greedy_holder(procs: usize, holds: fn(), others: fn(&Mutex<()>)) {
+    run(procs, || {
+        let mutex = Arc::new(Mutex::new(()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (shared, stopped) = (Arc::clone(&mutex), Arc::clone(&stop));
+        let greedy = gopark::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                let _guard = shared.lock();
+                holds();
+            }
+        });
+        others(&mutex);
+        stop.store(true, Ordering::Relaxed);
+        greedy.join().unwrap();
+    });
 }
 
 /// The same with a holder that never parks by itself, as in Go's TestSemaHandoff.
 #[test]
 fn a_busy_holder_hands_over_to_one_who_has_waited_for_long() {
     for procs in [1, 4] {
-        run(procs, || {
-            let mutex = Arc::new(Mutex::new(()));
-            let stop = Arc::new(AtomicBool::new(false));
-            let (shared, stopped) = (Arc::clone(&mutex), Arc::clone(&stop));
-            let greedy = gopark::spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    let _guard = shared.lock();
-                    spin(Duration::from_micros(200));
-                }
-            });
+        let holds = || spin(Duration::from_micros(200));
+        beside_a_greedy_holder(procs, holds, |mutex| {
             for _ in 0..20 {
                 drop(mutex.lock());
             }
-            stop.store(true, Ordering::Relaxed);
-            greedy.join().unwrap();
         });
     }
 }

@@ -15,12 +15,12 @@ mod suite;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
 use self::run::{Program, run_all};
 use self::suite::{Suite, leftover, on_goroutines};
+use crate::cargo::cargo;
 
 const PACKAGE: &str = "target/crossbeam";
 const RUNS: [&str; 2] = ["threads", "goroutines"];
@@ -132,8 +132,4 @@ fn build(suite: &Suite) -> Result<Vec<Program>, String> {
     } else {
         Err(format!("{} programs were built", programs.len()))
     }
-}
-
-fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }

@@ -3,6 +3,7 @@
 //! `test` is what a change must pass: each step is one command or a few, printed before it runs.
 //! It stops at the first step that fails and names it.
 
+mod cargo;
 mod crossbeam;
 mod msrv;
 mod steps;

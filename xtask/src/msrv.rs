@@ -5,21 +5,16 @@
 //! statements.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use serde_json::Value;
+
+use crate::cargo::{metadata, text};
 
 const PUBLISHED: [&str; 3] = ["gopark", "gopark-stack", "gopark-poller"];
 
 /// Checks every dependency that users of the published crates build.
 pub(crate) fn check() -> Result<(), String> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["metadata", "--format-version", "1", "--filter-platform"])
-        .arg("x86_64-unknown-linux-gnu")
-        .output()
-        .map_err(|error| error.to_string())?;
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+    let metadata = metadata(&["--filter-platform", "x86_64-unknown-linux-gnu"])?;
     let late = too_late(&metadata)?;
     if late.is_empty() {
         Ok(())
@@ -73,10 +68,6 @@ fn too_late(metadata: &Value) -> Result<Vec<String>, String> {
             )
         })
         .collect())
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn version(text: &str) -> Vec<u32> {

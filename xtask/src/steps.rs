@@ -176,7 +176,7 @@ fn bench_suite(suite: &str) -> Result<(), String> {
 }
 
 fn cargo(arguments: &str) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = crate::cargo::cargo();
     command.args(arguments.split(' '));
     command
 }

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::Value;
-
-use super::{RUNS, cargo};
+use super::RUNS;
+use crate::cargo::{metadata, text};
 
 /// What the tests use besides the channels.
 const NEEDS: [&str; 2] = ["crossbeam-utils", "rand"];
@@ -59,17 +58,11 @@ struct Skip {
 impl Suite {
     /// Of the crossbeam-channel that the workspace is locked to.
     pub(super) fn find() -> Result<Suite, String> {
-        let output = cargo()
-            .args(["metadata", "--format-version", "1"])
-            .output()
-            .map_err(|error| error.to_string())?;
-        let metadata: Value = serde_json::from_slice(&output.stdout)
-            .map_err(|error| format!("cargo metadata: {error}"))?;
+        let metadata = metadata(&[])?;
         let mut packages = metadata["packages"].as_array().into_iter().flatten();
         let package = packages
             .find(|package| package["name"] == "crossbeam-channel")
             .ok_or("crossbeam-channel is no dependency")?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let root = PathBuf::from(text(&metadata["workspace_root"]));
         let mut files = Vec::new();
         for target in package["targets"].as_array().into_iter().flatten() {

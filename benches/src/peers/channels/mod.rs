@@ -40,65 +40,45 @@ pub(crate) trait Channels: Kind {
     ) -> Option<T>;
 }
 
-impl Channels for Goroutines {
-    type Sender<T: Send + 'static> = gopark::chan::Sender<T>;
-    type Receiver<T: Send + 'static> = gopark::chan::Receiver<T>;
+/// For two crates whose channels have the same interface.
+macro_rules! channels_of {
+    ($kind:ty, $($chan:ident)::+, $($select:ident)::+) => {
+        impl Channels for $kind {
+            type Sender<T: Send + 'static> = $($chan)::+::Sender<T>;
+            type Receiver<T: Send + 'static> = $($chan)::+::Receiver<T>;
 
-    fn channel<T: Send + 'static>(cap: Option<usize>) -> (Self::Sender<T>, Self::Receiver<T>) {
-        cap.map_or_else(gopark::chan::unbounded, gopark::chan::bounded)
-    }
+            fn channel<T: Send + 'static>(
+                cap: Option<usize>,
+            ) -> (Self::Sender<T>, Self::Receiver<T>) {
+                cap.map_or_else($($chan)::+::unbounded, $($chan)::+::bounded)
+            }
 
-    #[inline(always)]
-    fn send<T: Send + 'static>(sender: &Self::Sender<T>, message: T) -> bool {
-        sender.send(message).is_ok()
-    }
+            #[inline(always)]
+            fn send<T: Send + 'static>(sender: &Self::Sender<T>, message: T) -> bool {
+                sender.send(message).is_ok()
+            }
 
-    #[inline(always)]
-    fn recv<T: Send + 'static>(receiver: &Self::Receiver<T>) -> Option<T> {
-        receiver.recv().ok()
-    }
+            #[inline(always)]
+            fn recv<T: Send + 'static>(receiver: &Self::Receiver<T>) -> Option<T> {
+                receiver.recv().ok()
+            }
 
-    #[inline(always)]
-    fn select<T: Send + 'static>(
-        first: &Self::Receiver<T>,
-        second: &Self::Receiver<T>,
-    ) -> Option<T> {
-        gopark::select! {
-            recv(first) -> message => message.ok(),
-            recv(second) -> message => message.ok(),
+            #[inline(always)]
+            fn select<T: Send + 'static>(
+                first: &Self::Receiver<T>,
+                second: &Self::Receiver<T>,
+            ) -> Option<T> {
+                $($select)::+! {
+                    recv(first) -> message => message.ok(),
+                    recv(second) -> message => message.ok(),
+                }
+            }
         }
-    }
+    };
 }
 
-impl Channels for Threads {
-    type Sender<T: Send + 'static> = crossbeam_channel::Sender<T>;
-    type Receiver<T: Send + 'static> = crossbeam_channel::Receiver<T>;
-
-    fn channel<T: Send + 'static>(cap: Option<usize>) -> (Self::Sender<T>, Self::Receiver<T>) {
-        cap.map_or_else(crossbeam_channel::unbounded, crossbeam_channel::bounded)
-    }
-
-    #[inline(always)]
-    fn send<T: Send + 'static>(sender: &Self::Sender<T>, message: T) -> bool {
-        sender.send(message).is_ok()
-    }
-
-    #[inline(always)]
-    fn recv<T: Send + 'static>(receiver: &Self::Receiver<T>) -> Option<T> {
-        receiver.recv().ok()
-    }
-
-    #[inline(always)]
-    fn select<T: Send + 'static>(
-        first: &Self::Receiver<T>,
-        second: &Self::Receiver<T>,
-    ) -> Option<T> {
-        crossbeam_channel::select! {
-            recv(first) -> message => message.ok(),
-            recv(second) -> message => message.ok(),
-        }
-    }
-}
+channels_of!(Goroutines, gopark::chan, gopark::select);
+channels_of!(Threads, crossbeam_channel, crossbeam_channel::select);
 
 /// Something that goroutines or threads do; it says how long what counts of it took.
 pub(crate) trait Scene: Sync {

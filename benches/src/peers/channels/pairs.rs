@@ -23,26 +23,38 @@ pub(crate) struct PingPong {
 
 impl Scene for PingPong {
     fn play<K: Channels>(&self) -> io::Result<Duration> {
-        let (there, incoming) = K::channel::<u64>(Some(0));
         let (back, answers) = K::channel::<u64>(Some(0));
-        let partner = K::spawn(move || {
-            while let Some(ball) = K::recv(&incoming) {
-                K::send(&back, ball);
-            }
-        })?;
-        let mut ball = 0;
-        let mut round_trip = || {
-            K::send(&there, ball);
-            assert_eq!(K::recv(&answers), Some(ball));
-            ball += 1;
+        let answer = move |ball| {
+            K::send(&back, ball);
         };
-        // The first one starts the partner.
-        round_trip();
-        let elapsed = time(self.round_trips, round_trip);
-        drop(there);
-        K::join(partner);
-        Ok(elapsed)
+        rally::<K>(self.round_trips, answer, || K::recv(&answers))
     }
+}
+
+/// Sends balls to a partner, who answers each; they come back by `receive`.
+fn rally<K: Channels>(
+    round_trips: u64,
+    answer: impl Fn(u64) + Send + 'static,
+    receive: impl Fn() -> Option<u64>,
+) -> io::Result<Duration> {
+    let (there, incoming) = K::channel::<u64>(Some(0));
+    let partner = K::spawn(move || {
+        while let Some(ball) = K::recv(&incoming) {
+            answer(ball);
+        }
+    })?;
+    let mut ball = 0;
+    let mut round_trip = || {
+        K::send(&there, ball);
+        assert_eq!(receive(), Some(ball));
+        ball += 1;
+    };
+    // The first one starts the partner.
+    round_trip();
+    let elapsed = time(round_trips, round_trip);
+    drop(there);
+    K::join(partner);
+    Ok(elapsed)
 }
 
 /// The same, but the answer comes by one of two channels in turn, and a select waits for it.
@@ -53,26 +65,14 @@ pub(crate) struct SelectWait {
 
 impl Scene for SelectWait {
     fn play<K: Channels>(&self) -> io::Result<Duration> {
-        let (there, incoming) = K::channel::<u64>(Some(0));
         let (odd, odd_answers) = K::channel::<u64>(Some(0));
         let (even, even_answers) = K::channel::<u64>(Some(0));
-        let partner = K::spawn(move || {
-            while let Some(ball) = K::recv(&incoming) {
-                let back = if ball % 2 == 0 { &even } else { &odd };
-                K::send(back, ball);
-            }
-        })?;
-        let mut ball = 0;
-        let mut round_trip = || {
-            K::send(&there, ball);
-            assert_eq!(K::select(&odd_answers, &even_answers), Some(ball));
-            ball += 1;
+        let answer = move |ball| {
+            let back = if ball % 2 == 0 { &even } else { &odd };
+            K::send(back, ball);
         };
-        round_trip();
-        let elapsed = time(self.round_trips, round_trip);
-        drop(there);
-        K::join(partner);
-        Ok(elapsed)
+        let receive = || K::select(&odd_answers, &even_answers);
+        rally::<K>(self.round_trips, answer, receive)
     }
 }
 
