@@ -355,11 +355,13 @@ fn losing_arms_and_ends_leave_no_trace() {
 
 #[test]
 fn a_timer_in_a_select_ends_it() {
-    let case = || {
+    // How many ticks came before the end.
+    let once = || {
         let start = Instant::now();
         let wait = Duration::from_millis(10);
+        let period = Duration::from_millis(3);
         let timer = chan::after(wait);
-        let ticks = chan::tick(Duration::from_millis(3));
+        let ticks = chan::tick(period);
         let mut n = 0;
         loop {
             select! {
@@ -367,9 +369,13 @@ fn a_timer_in_a_select_ends_it() {
                 recv(timer) -> m => { assert!(m.unwrap() >= start + wait); break }
             }
         }
-        assert!(start.elapsed() >= wait && (1..=4).contains(&n), "{n} ticks");
+        let took = start.elapsed();
+        assert!(took >= wait && n * period <= took, "{n} ticks in {took:?}");
         select! { recv(timer) -> _ => panic!("twice"), default(BRIEF) => {} }
+        n
     };
+    // A busy machine may come back when both are over, and select the end first.
+    let case = || while once() == 0 {};
     let _watchdog = Watchdog::start();
     case();
     run(1, case);
