@@ -1,0 +1,3 @@
+module gopark-benches-go
+
+go 1.25
