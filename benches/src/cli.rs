@@ -10,7 +10,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgMatches, Args, Error, FromArgMatches as _, Subcommand as _};
 
 use crate::child::Task;
+use crate::compare::{self, CompareArgs};
 use crate::measure::{Plan, SAMPLES_MIN};
+use crate::solo::Job;
 use crate::workloads::{SUITES, Suite};
 
 /// What to do.
@@ -18,11 +20,16 @@ use crate::workloads::{SUITES, Suite};
 pub(crate) enum Command {
     /// To run a suite.
     Run(&'static Suite, RunArgs),
+    /// To compare everybody with everybody.
+    Compare(CompareArgs),
     /// One measurement that needs a process of its own; prints one JSON object.
     Child(Task),
+    /// One peer at one workload, likewise.
+    Solo(Job),
 }
 
 const CHILD: &str = "child";
+const SOLO: &str = "solo";
 
 /// What every suite understands.
 #[derive(Debug, Args)]
@@ -30,6 +37,10 @@ pub(crate) struct RunArgs {
     /// Short intervals and smaller counts: under a minute, and still every workload.
     #[arg(long)]
     quick: bool,
+
+    /// One sample of each peer, as short as it can be: whether everything runs, nothing more.
+    #[arg(long, conflicts_with_all = ["quick", "samples"])]
+    once: bool,
 
     /// Samples of each peer, at least 10 [default: 15, with --quick 10].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SAMPLES_MIN..))]
@@ -60,20 +71,29 @@ fn line() -> clap::Command {
         RunArgs::augment_args(subcommand)
             .mut_arg("filter", |filter| filter.value_parser(names(suite)))
     });
+    let compare = clap::Command::new(compare::NAME)
+        .about("Go, tokio, may, smol, Boost.Fiber and threads at the same workloads: one report");
     let child = clap::Command::new(CHILD).hide(true);
+    let solo = clap::Command::new(SOLO).hide(true);
     clap::Command::new("gopark-benches")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Benchmarks of gopark beside its peers")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(suites)
+        .subcommand(CompareArgs::augment_args(compare))
         .subcommand(Task::augment_subcommands(child).subcommand_required(true))
+        .subcommand(Job::augment_args(solo))
 }
 
 fn chosen(matches: &ArgMatches) -> Result<Command, Error> {
     let (name, matches) = matches.subcommand().expect("one is required");
     match SUITES.iter().find(|suite| suite.name == name) {
         Some(suite) => Ok(Command::Run(suite, RunArgs::from_arg_matches(matches)?)),
+        None if name == compare::NAME => {
+            Ok(Command::Compare(CompareArgs::from_arg_matches(matches)?))
+        }
+        None if name == SOLO => Ok(Command::Solo(Job::from_arg_matches(matches)?)),
         None => Ok(Command::Child(Task::from_arg_matches(matches)?)),
     }
 }
@@ -84,15 +104,15 @@ fn names(suite: &Suite) -> PossibleValuesParser {
 
 impl RunArgs {
     pub(crate) fn plan(&self) -> Plan {
-        let (samples, interval_ms) = if self.quick {
-            (SAMPLES_MIN, 5)
-        } else {
-            (15, 50)
+        let (samples, interval_ms) = match (self.once, self.quick) {
+            (true, _) => (1, 1),
+            (false, true) => (SAMPLES_MIN, 5),
+            (false, false) => (15, 50),
         };
         Plan {
             samples: self.samples.unwrap_or(samples),
             interval: Duration::from_millis(interval_ms),
-            quick: self.quick,
+            quick: self.quick || self.once,
         }
     }
 }
@@ -125,6 +145,13 @@ mod tests {
         let plan = switch(&["--quick"]).unwrap().plan();
         assert_eq!(plan.samples, SAMPLES_MIN);
         assert!(plan.interval < switch(&[]).unwrap().plan().interval);
+    }
+
+    #[test]
+    fn once_is_one_sample_and_no_result() {
+        let plan = switch(&["--once"]).unwrap().plan();
+        assert_eq!((plan.samples, plan.quick), (1, true));
+        assert!(switch(&["--once", "--samples", "10"]).is_err());
     }
 
     #[test]

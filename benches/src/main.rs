@@ -13,14 +13,20 @@
 //!  measure     how: calibration, turns, samples        child   the same, in a fresh process
 //!     |
 //!  report      table, ratios against the budgets, JSON, SVG          facts   the machine
+//!
+//!  compare     everybody in a process of its own, also what is not Rust; its own report
+//!     |
+//!   solo       one peer at one workload: what such a process does
 //! ```
 
 mod child;
 mod cli;
+mod compare;
 mod facts;
 mod measure;
 mod peers;
 mod report;
+mod solo;
 mod workloads;
 
 use std::error::Error;
@@ -36,7 +42,9 @@ use crate::workloads::Suite;
 fn main() -> ExitCode {
     let done = match cli::parse() {
         Command::Run(suite, args) => run_suite(suite, &args),
+        Command::Compare(args) => compare::run(&args),
         Command::Child(task) => child::run(&task).map(|()| ExitCode::SUCCESS),
+        Command::Solo(job) => solo::run(&job).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         // Nothing is left to try when standard error is closed too.
@@ -54,7 +62,8 @@ fn run_suite(suite: &Suite, args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> 
     writeln!(outputs.text(), "{facts}\n")?;
 
     let chosen = suite.chosen(&args.filter);
-    let progress = Progress::new(&chosen, &plan);
+    let weights = chosen.iter().map(|workload| workload.weight);
+    let progress = Progress::new(weights.sum::<u64>() * plan.samples);
     let mut outcome = Outcome::default();
     for workload in &chosen {
         measure::run(workload, &plan, &progress, &mut outcome);

@@ -175,7 +175,7 @@ pub(crate) fn run(workload: &Workload, plan: &Plan, progress: &Progress, outcome
             progress.show(&racer.name);
             racer.attempt(|peer| peer.sample());
         }
-        progress.advance(workload);
+        progress.advance(workload.weight);
     }
     for racer in racers {
         match racer.failure {
@@ -282,20 +282,19 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    pub(crate) fn new(chosen: &[&Workload], plan: &Plan) -> Self {
-        let weight: u64 = chosen.iter().map(|workload| workload.weight).sum();
-        let bar = ProgressBar::new(weight * plan.samples);
+    pub(crate) fn new(steps: u64) -> Self {
+        let bar = ProgressBar::new(steps);
         let style = ProgressStyle::with_template("{bar:30} {percent:>3} % {elapsed} {msg}");
         bar.set_style(style.expect("the template is a constant"));
         Self(bar)
     }
 
-    fn show(&self, name: &str) {
+    pub(crate) fn show(&self, name: &str) {
         self.0.set_message(name.to_owned());
     }
 
-    fn advance(&self, workload: &Workload) {
-        self.0.inc(workload.weight);
+    pub(crate) fn advance(&self, steps: u64) {
+        self.0.inc(steps);
     }
 
     pub(crate) fn finish(&self) {

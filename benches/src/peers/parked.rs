@@ -110,15 +110,15 @@ fn yield_until(counter: &AtomicUsize, count: usize) {
 
 /// What the kernel says about this process.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Resident pages and page tables.
-    pub(super) bytes: f64,
+    pub(crate) bytes: f64,
     /// Mappings.
     vmas: f64,
 }
 
 impl Memory {
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let status = facts::fields("/proc/self/status");
         let kib = |name| facts::number(&status, name).expect("in every Linux since 2.6.10");
         let maps = fs::read_to_string("/proc/self/maps").expect("every process may read its own");

@@ -70,7 +70,7 @@ pub(crate) fn measure(stack: StackKind, bytes: usize) -> Result<Found> {
 }
 
 /// The number of pages that a recursion of `bytes` has touched, and the time, back included.
-fn recurse(bytes: usize) -> (usize, Duration) {
+pub(crate) fn recurse(bytes: usize) -> (usize, Duration) {
     let mark = 0_u8;
     let top = (&raw const *black_box(&mark)).addr();
     let start = Instant::now();

@@ -9,7 +9,7 @@ use super::ratios::Medians;
 
 /// On which side of its bound a value has to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     AtMost(f64),
     AtLeast(f64),
     Within(f64, f64),

@@ -93,7 +93,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> String {
 }
 
 /// A number with about three digits that matter.
-fn rounded(value: f64) -> String {
+pub(crate) fn rounded(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
         small if small < 0.01 => format!("{value:.1e}"),

@@ -4,7 +4,8 @@
 
 use std::io::{self, Write};
 
-use super::budgets::{BUDGETS, Bound, Budget};
+pub(crate) use super::budgets::Bound;
+use super::budgets::{BUDGETS, Budget};
 use super::{rounded, table};
 use crate::measure::Series;
 
@@ -42,7 +43,7 @@ impl Budget {
 }
 
 impl Bound {
-    fn holds(self, value: f64) -> bool {
+    pub(crate) fn holds(self, value: f64) -> bool {
         match self {
             Self::AtMost(bound) => value <= bound,
             Self::AtLeast(bound) => value >= bound,
@@ -50,7 +51,7 @@ impl Bound {
         }
     }
 
-    fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         match self {
             Self::AtMost(bound) => format!("≤ {bound}"),
             Self::AtLeast(bound) => format!("≥ {bound}"),

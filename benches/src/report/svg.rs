@@ -21,11 +21,11 @@ const TITLE: i32 = 64;
 const LEFT: i32 = 330;
 const RIGHT: i32 = 960;
 
-const OURS: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
-const THEIRS: RGBColor = RGBColor(0xb4, 0xb9, 0xc0);
-const INK: RGBColor = RGBColor(0x22, 0x26, 0x2b);
-const FAINT: RGBColor = RGBColor(0x6b, 0x72, 0x7b);
-const GRID: RGBColor = RGBColor(0xe4, 0xe7, 0xea);
+pub(crate) const OURS: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
+pub(crate) const THEIRS: RGBColor = RGBColor(0xb4, 0xb9, 0xc0);
+pub(crate) const INK: RGBColor = RGBColor(0x22, 0x26, 0x2b);
+pub(crate) const FAINT: RGBColor = RGBColor(0x6b, 0x72, 0x7b);
+pub(crate) const GRID: RGBColor = RGBColor(0xe4, 0xe7, 0xea);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -195,37 +195,51 @@ impl<'a> Panel<'a> {
     }
 }
 
-/// Whole powers of ten from `LEFT` to `RIGHT`.
+/// Whole powers of ten from one place to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct LogAxis {
+pub(crate) struct LogAxis {
     first: i32,
     last: i32,
+    start: i32,
+    end: i32,
 }
 
 impl LogAxis {
-    fn around(least: f64, most: f64) -> Self {
+    /// That holds both values, from `LEFT` to `RIGHT`.
+    pub(crate) fn around(least: f64, most: f64) -> Self {
         debug_assert!(0.0 < least && least <= most, "{least} to {most}");
         let first = least.log10().floor() as i32;
         Self {
             first,
             last: (most.log10().ceil() as i32).max(first + 1),
+            start: LEFT,
+            end: RIGHT,
         }
     }
 
-    fn at(self, value: f64) -> i32 {
-        let part = (value.log10() - f64::from(self.first)) / f64::from(self.last - self.first);
-        LEFT + (part * f64::from(RIGHT - LEFT)).round() as i32
+    /// At another place.
+    pub(crate) fn between(self, start: i32, end: i32) -> Self {
+        Self { start, end, ..self }
     }
 
-    fn draw(self, area: &Area<'_>, top: i32, bottom: i32) -> Result<()> {
-        for power in self.first..=self.last {
-            let value = 10_f64.powi(power);
-            let label = if power < 0 {
+    pub(crate) fn at(self, value: f64) -> i32 {
+        let part = (value.log10() - f64::from(self.first)) / f64::from(self.last - self.first);
+        self.start + (part * f64::from(self.end - self.start)).round() as i32
+    }
+
+    /// The powers and their places.
+    pub(crate) fn ticks(self) -> impl Iterator<Item = (f64, i32)> {
+        let powers = (self.first..=self.last).map(|power| 10_f64.powi(power));
+        powers.map(move |value| (value, self.at(value)))
+    }
+
+    pub(crate) fn draw(self, area: &Area<'_>, top: i32, bottom: i32) -> Result<()> {
+        for (value, x) in self.ticks() {
+            let label = if value < 1.0 {
                 rounded(value)
             } else {
                 grouped(value)
             };
-            let x = self.at(value);
             area.draw(&PathElement::new([(x, top), (x, bottom + 4)], GRID))?;
             put(area, &label, (x, bottom + 14), HPos::Center, 11, FAINT)?;
         }
@@ -240,7 +254,7 @@ mod tests {
     #[test]
     fn the_axis_is_logarithmic_and_holds_all_values() {
         let axis = LogAxis::around(2.1, 41_000.0);
-        assert_eq!(axis, LogAxis { first: 0, last: 5 });
+        assert_eq!((axis.first, axis.last), (0, 5));
         assert_eq!((axis.at(1.0), axis.at(100_000.0)), (LEFT, RIGHT));
         let step = axis.at(10.0) - axis.at(1.0);
         assert_eq!(axis.at(1000.0) - axis.at(100.0), step);
@@ -248,6 +262,7 @@ mod tests {
 
     #[test]
     fn equal_values_still_have_an_axis() {
-        assert_eq!(LogAxis::around(10.0, 10.0), LogAxis { first: 1, last: 2 });
+        let axis = LogAxis::around(10.0, 10.0);
+        assert_eq!((axis.first, axis.last), (1, 2));
     }
 }

@@ -20,6 +20,7 @@
 
 mod blocking;
 pub(crate) mod open;
+mod smol;
 mod tasks;
 
 use std::io;
@@ -27,8 +28,10 @@ use std::net::TcpStream;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::coroutines::{self, Coroutines};
 use super::kinds::{Goroutines, Threads};
 use super::latencies::Latencies;
+use super::smol as executor;
 use super::sockets::Pairs;
 use crate::measure::Result;
 
@@ -69,6 +72,9 @@ pub(crate) enum Host {
     Gopark(gopark::runtime::Runtime),
     Threads,
     Tokio(tokio::runtime::Runtime),
+    Smol(executor::Runtime),
+    /// Whose scheduler is one for the whole process.
+    May,
 }
 
 impl Host {
@@ -78,6 +84,8 @@ impl Host {
             Self::Gopark(runtime) => runtime.run(|| blocking::serve::<Goroutines>(streams, bytes)),
             Self::Threads => blocking::serve::<Threads>(streams, bytes),
             Self::Tokio(runtime) => runtime.block_on(tasks::serve(streams, bytes)),
+            Self::Smol(runtime) => runtime.run(smol::serve(streams, bytes)),
+            Self::May => coroutines::enter(|| blocking::serve::<Coroutines>(streams, bytes)),
         }
     }
 
@@ -104,6 +112,8 @@ impl Host {
             Self::Gopark(runtime) => runtime.run(|| blocking::race::<Goroutines>(pairs, &race)),
             Self::Threads => blocking::race::<Threads>(pairs, &race),
             Self::Tokio(runtime) => runtime.block_on(tasks::race(pairs, &race)),
+            Self::Smol(runtime) => runtime.run(smol::race(pairs, Arc::clone(&race))),
+            Self::May => coroutines::enter(|| blocking::race::<Coroutines>(pairs, &race)),
         };
         Ok(Trips {
             interval: load.interval,
@@ -178,11 +188,12 @@ mod tests {
     use crate::peers::goroutines;
     use crate::peers::tasks::{Workers, runtime};
 
-    fn hosts() -> [Host; 3] {
+    fn hosts() -> [Host; 4] {
         [
             Host::Gopark(goroutines::runtime(2, None).unwrap()),
             Host::Threads,
             Host::Tokio(runtime(Workers::Threads(2)).unwrap()),
+            Host::Smol(executor::Runtime::new(2).unwrap()),
         ]
     }
 

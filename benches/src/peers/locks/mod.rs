@@ -20,8 +20,8 @@ pub(crate) const PARTIES: u64 = 4;
 /// Of this many operations at a lock for readers and writers one writes.
 pub(crate) const WRITES_ONE_IN: u64 = 10;
 /// Steps of work with the lock, and between two locks.
-const INSIDE: u32 = 10;
-const OUTSIDE: u32 = 30;
+pub(crate) const INSIDE: u32 = 10;
+pub(crate) const OUTSIDE: u32 = 30;
 
 /// Lets one in.
 pub(crate) trait Mutex: Default + Send + Sync + 'static {
@@ -260,7 +260,7 @@ fn writes(index: u64) -> bool {
 
 /// Steps that depend on each other, a nanosecond or two each.
 #[inline(never)]
-fn work(steps: u32) {
+pub(crate) fn work(steps: u32) {
     let mut state = u64::from(steps);
     for _ in 0..steps {
         state ^= state << 13;
