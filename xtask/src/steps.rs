@@ -141,6 +141,8 @@ fn doc() -> Result<(), String> {
     call(command)
 }
 
+/// The suites one sample each, then everybody beside everybody else. Peers that are not here are
+/// left out.
 fn bench() -> Result<(), String> {
     [
         "switch",
@@ -152,12 +154,13 @@ fn bench() -> Result<(), String> {
         "connections",
     ]
     .into_iter()
-    .try_for_each(bench_suite)
+    .try_for_each(bench_suite)?;
+    compare()
 }
 
 fn bench_suite(suite: &str) -> Result<(), String> {
     let mut command = cargo(&format!(
-        "run --release -p gopark-benches -- {suite} --quick --json -"
+        "run --release -p gopark-benches -- {suite} --once --json -"
     ));
     println!("    {command:?}");
     let output = command
@@ -173,6 +176,21 @@ fn bench_suite(suite: &str) -> Result<(), String> {
         None | Some(0) => Err(format!("the suite `{suite}` gave no rows")),
         Some(_) => Ok(()),
     }
+}
+
+fn compare() -> Result<(), String> {
+    const OUT: &str = "target/compare-quick";
+    call(cargo(&format!(
+        "run --release -p gopark-benches -- compare --quick --out {OUT}"
+    )))?;
+    for name in ["samples.json", "report.md", "report.html"] {
+        let path = format!("{OUT}/{name}");
+        match std::fs::metadata(&path) {
+            Ok(found) if found.len() > 0 => {}
+            _ => return Err(format!("the comparison left no {path}")),
+        }
+    }
+    Ok(())
 }
 
 fn cargo(arguments: &str) -> Command {
