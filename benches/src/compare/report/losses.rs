@@ -19,7 +19,36 @@ pub(super) struct Loss<'a> {
 }
 
 /// What was found out about them, by workload and metric.
-const REASONS: &[(&str, &str, &str)] = &[];
+const REASONS: &[(&str, &str, &str)] = &[
+    ("parked-10k", "bytes", PAGES),
+    ("parked-100k", "bytes", PAGES),
+    ("parked-1m", "bytes", PAGES),
+    ("parked-10k", "spawn", FIRST_TOUCH),
+    ("parked-100k", "spawn", FIRST_TOUCH),
+    ("parked-1m", "spawn", FIRST_TOUCH),
+    ("hogs", "p50", THREADS_SHARE),
+    ("hogs", "p99", THREADS_SHARE),
+];
+
+/// Of the memory of stacks.
+const PAGES: &str = "\
+    A stack is a mapping of its own, so that it grows in place: the least is one page of 4096 \
+    bytes, to which come its entry in the page tables and its share of them. A task of tokio's is \
+    one allocation of the size of its future, and Go's stacks are pieces of 2048 bytes that are \
+    copied when they grow.";
+
+/// Of what it takes to get a stack that was never used.
+const FIRST_TOUCH: &str = "\
+    All are alive at once, each on a page that nobody has touched: the kernel zeroes and maps it. \
+    What that takes by itself is the row of `threads` at deep-recursion, where plain demand \
+    paging does nothing else.";
+
+/// Of a ticker beside hogs.
+const THREADS_SHARE: &str = "\
+    may resumes a sleeper on the thread of its timers, which is none of its workers \
+    (`init_scheduler` in its scheduler.rs), and the kernel shares the core between that thread \
+    and the hogs, as it does between `threads`. gopark and Go do with one thread for each P, and \
+    suspend a hog at the end of its slice of 10 ms.";
 
 /// All of them, in the order of the contests.
 pub(super) fn all(results: &Results) -> Vec<Loss<'_>> {
