@@ -31,6 +31,8 @@ pub(crate) struct Contest {
     pub(crate) workload: &'static str,
     pub(crate) size: usize,
     pub(crate) quick_size: usize,
+    /// How much longer an interval is than that of others.
+    pub(crate) longer: u32,
     pub(crate) metrics: &'static [Metric],
     pub(crate) peers: &'static [&'static str],
     pub(crate) cores: Cores,
@@ -108,6 +110,7 @@ const fn paced(name: &'static str, note: &'static str) -> Contest {
         workload: name,
         size: 0,
         quick_size: 0,
+        longer: 1,
         metrics: PACED,
         peers: ALL,
         cores: Cores::OneAndAll,
@@ -149,6 +152,8 @@ const fn parked(name: &'static str, size: usize, peers: &'static [&'static str])
 const fn echo(name: &'static str, size: usize, quick_size: usize) -> Contest {
     Contest {
         workload: "echo",
+        // A round of a thousand connections takes longer than the interval of others.
+        longer: 4,
         metrics: ECHO,
         peers: NO_FIBER,
         ..sized(

@@ -97,7 +97,7 @@ fn order(entry: &Entry, program: &Program, rounds: Rounds) -> (Command, Placemen
     command.args([
         contest.workload.to_owned(),
         entry.procs.to_string(),
-        rounds.interval.as_millis().to_string(),
+        (rounds.interval * contest.longer).as_millis().to_string(),
         rounds.size(contest).to_string(),
     ]);
     let placement = match entry.procs {
