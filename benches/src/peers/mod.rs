@@ -9,7 +9,6 @@ pub(crate) mod baton;
 pub(crate) mod blocked;
 pub(crate) mod channels;
 pub(crate) mod connections;
-pub(crate) mod coroutines;
 pub(crate) mod echo;
 pub(crate) mod goroutines;
 pub(crate) mod hogs;

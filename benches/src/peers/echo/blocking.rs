@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Client, Race};
-use crate::peers::coroutines::{self, Coroutines};
 use crate::peers::kinds::{Goroutines, Kind, Threads};
 use crate::peers::sockets::Pairs;
 
@@ -28,17 +27,6 @@ impl Blocking for Goroutines {
     }
 
     /// No need: who spawns has its turn among the others.
-    fn wait_for_begin(_: &Race) {}
-}
-
-impl Blocking for Coroutines {
-    type Stream = may::net::TcpStream;
-
-    fn adopt(stream: TcpStream) -> io::Result<Self::Stream> {
-        Ok(coroutines::adopt(stream))
-    }
-
-    /// As with goroutines.
     fn wait_for_begin(_: &Race) {}
 }
 

@@ -28,7 +28,6 @@ use std::net::TcpStream;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::coroutines::{self, Coroutines};
 use super::kinds::{Goroutines, Threads};
 use super::latencies::Latencies;
 use super::smol as executor;
@@ -73,8 +72,6 @@ pub(crate) enum Host {
     Threads,
     Tokio(tokio::runtime::Runtime),
     Smol(executor::Runtime),
-    /// Whose scheduler is one for the whole process.
-    May,
 }
 
 impl Host {
@@ -85,7 +82,6 @@ impl Host {
             Self::Threads => blocking::serve::<Threads>(streams, bytes),
             Self::Tokio(runtime) => runtime.block_on(tasks::serve(streams, bytes)),
             Self::Smol(runtime) => runtime.run(smol::serve(streams, bytes)),
-            Self::May => coroutines::enter(|| blocking::serve::<Coroutines>(streams, bytes)),
         }
     }
 
@@ -113,7 +109,6 @@ impl Host {
             Self::Threads => blocking::race::<Threads>(pairs, &race),
             Self::Tokio(runtime) => runtime.block_on(tasks::race(pairs, &race)),
             Self::Smol(runtime) => runtime.run(smol::race(pairs, Arc::clone(&race))),
-            Self::May => coroutines::enter(|| blocking::race::<Coroutines>(pairs, &race)),
         };
         Ok(Trips {
             interval: load.interval,
