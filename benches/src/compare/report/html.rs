@@ -110,15 +110,12 @@ fn budgets(out: &mut String, results: &Results) -> Result<()> {
             Verdict::Met | Verdict::MetAim => "met",
             Verdict::NotMeasured => "note",
         };
-        let value = row.value.map_or_else(String::new, |spread| {
-            format!("{} {}", rounded(spread.median), row.unit)
-        });
         let aim = row.aim.map_or_else(String::new, |aim| aim.text());
         writeln!(
             out,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"{class}\">{}</td></tr>",
             escaped(row.name),
-            escaped(&value),
+            escaped(&row.value()),
             escaped(&row.must.text()),
             escaped(&aim),
             row.verdict.text(),

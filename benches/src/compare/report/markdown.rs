@@ -57,13 +57,9 @@ fn budgets(out: &mut String, results: &Results) {
             .into(),
     );
     for row in verdicts::all(results) {
-        let value = row.value.map_or_else(String::new, |spread| {
-            let [min, median, max] = [spread.min, spread.median, spread.max].map(rounded);
-            format!("{median} {} ({min}–{max})", row.unit)
-        });
         table.add_row([
             row.name.to_owned(),
-            value,
+            row.value(),
             row.must.text(),
             row.aim.map_or_else(String::new, |aim| aim.text()),
             row.verdict.text().to_owned(),

@@ -3,8 +3,9 @@
 //! All are ratios of one run on one machine, taken round by round, but for memory, which depends on
 //! no clock.
 
-use crate::compare::results::{Results, Sample, Spread};
+use crate::compare::results::{Entry, Results, Sample, Spread};
 use crate::report::ratios::Bound;
+use crate::report::rounded;
 
 /// What came of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub(super) enum Verdict {
 /// A row of the table.
 pub(super) struct Judged {
     pub(super) name: &'static str,
-    pub(super) value: Option<Spread>,
-    pub(super) unit: &'static str,
+    value: Option<Spread>,
+    unit: &'static str,
+    /// Whether gopark crashed, hung or was too large, in any round.
+    has_failed: bool,
     pub(super) must: Bound,
     pub(super) aim: Option<Bound>,
     pub(super) verdict: Verdict,
@@ -202,7 +205,9 @@ pub(super) fn all(results: &Results) -> Vec<Judged> {
 
 fn judge(results: &Results, budget: &Budget) -> Judged {
     let value = value(results, budget);
+    let has_failed = has_failed(results, budget);
     let verdict = match value.map(|spread| spread.median) {
+        _ if has_failed => Verdict::Missed,
         None => Verdict::NotMeasured,
         Some(median) if !budget.must.holds(median) => Verdict::Missed,
         Some(median) if budget.aim.is_some_and(|aim| aim.holds(median)) => Verdict::MetAim,
@@ -212,10 +217,28 @@ fn judge(results: &Results, budget: &Budget) -> Judged {
         name: budget.name,
         value,
         unit: budget.unit,
+        has_failed,
         must: budget.must,
         aim: budget.aim,
         verdict,
     }
+}
+
+/// A budget is for gopark to reach; numbers of a peer that then crashed do not reach it.
+fn has_failed(results: &Results, budget: &Budget) -> bool {
+    let sides = [Some(budget.over), budget.under];
+    let peers = sides.iter().flatten().flat_map(|side| side.peers);
+    peers
+        .filter(|peer| peer.starts_with("gopark"))
+        .filter_map(|peer| entry(results, budget, peer))
+        .any(|entry| entry.failure.is_some())
+}
+
+fn entry<'a>(results: &'a Results, budget: &Budget, peer: &str) -> Option<&'a Entry> {
+    results.entries.iter().find(|entry| {
+        (entry.contest.name, entry.peer) == (budget.contest, peer)
+            && (entry.procs == 1) == budget.on_one
+    })
 }
 
 fn value(results: &Results, budget: &Budget) -> Option<Spread> {
@@ -225,18 +248,17 @@ fn value(results: &Results, budget: &Budget) -> Option<Spread> {
     };
     let under = by_round(results, budget, under)?;
     let rounds = over.into_iter().zip(under);
-    Spread::of(rounds.filter_map(|(over, under)| Some(over? / under?)))
+    Spread::of(rounds.filter_map(|(over, under)| {
+        let under = under.filter(|under| *under > 0.0)?;
+        Some(over? / under)
+    }))
 }
 
 /// The least of the peers in each round; `None` if one of them is not here at all.
 fn by_round(results: &Results, budget: &Budget, side: Side) -> Option<Vec<Option<f64>>> {
     let mut least = vec![None; results.rounds];
     for peer in side.peers {
-        let mut matching = results.entries.iter().filter(|entry| {
-            (entry.contest.name, entry.peer) == (budget.contest, *peer)
-                && (entry.procs == 1) == budget.on_one
-        });
-        let entry = matching.next()?;
+        let entry = entry(results, budget, peer)?;
         for (least, sample) in least.iter_mut().zip(&entry.samples) {
             let number = sample.as_ref().and_then(side.number);
             *least = match (*least, number) {
@@ -246,6 +268,21 @@ fn by_round(results: &Results, budget: &Budget, side: Side) -> Option<Vec<Option
         }
     }
     Some(least)
+}
+
+impl Judged {
+    /// The median, the least and the most, or why there are none.
+    pub(super) fn value(&self) -> String {
+        let value = self.value.map(|spread| {
+            let [min, median, max] = [spread.min, spread.median, spread.max].map(rounded);
+            format!("{median} {} ({min}–{max})", self.unit)
+        });
+        match (value, self.has_failed) {
+            (Some(value), true) => format!("{value}, then gopark failed"),
+            (None, true) => "gopark failed".into(),
+            (value, false) => value.unwrap_or_default(),
+        }
+    }
 }
 
 impl Verdict {
@@ -302,6 +339,32 @@ mod tests {
         ]);
         assert_eq!(verdict("echo-64, 1 core", &all), Verdict::Missed);
         assert_eq!(verdict("echo-64, all", &all), Verdict::NotMeasured);
+    }
+
+    #[test]
+    fn a_budget_is_missed_if_gopark_failed() {
+        let go: (&str, &'static str, usize, &[f64]) = ("pingpong", "go", 1, &[500.0, 500.0]);
+        let mut all = results(&[("pingpong", "gopark", 1, &[50.0, 50.0]), go]);
+        assert_eq!(verdict("pingpong", &all), Verdict::MetAim);
+        all.entries[0].samples[1] = None;
+        all.entries[0].failure = Some("took longer than 10 s".into());
+        assert_eq!(verdict("pingpong", &all), Verdict::Missed);
+        let all = results(&[("pingpong", "gopark", 1, &[]), go]);
+        assert_eq!(verdict("pingpong", &all), Verdict::Missed);
+    }
+
+    #[test]
+    fn at_most_has_an_aim_too() {
+        let with = |ours: f64| {
+            let ours = [ours];
+            let all = results(&[
+                ("switch-raw", "gopark-raw", 1, &ours),
+                ("switch-raw", "corosensei", 1, &[10.0]),
+            ]);
+            verdict("switch-raw", &all)
+        };
+        let found = [9.0, 14.0, 16.0].map(with);
+        assert_eq!(found, [Verdict::MetAim, Verdict::Met, Verdict::Missed]);
     }
 
     #[test]
