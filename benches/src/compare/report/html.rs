@@ -20,8 +20,11 @@ max-width:60rem;margin:0 auto;padding:1rem}\
 h2{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:1rem}\
 .wide{overflow-x:auto}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.875rem}\
-th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right}\
-th:first-child,td:first-child{text-align:left}\
+th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right;\
+white-space:nowrap}\
+th:first-child,td:first-child,td.said{text-align:left}\
+td.said{white-space:normal;min-width:14rem;max-width:40rem;overflow-wrap:anywhere;\
+color:var(--faint)}\
 pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem}\
 figure{margin:1rem 0;background:#fff;border-radius:.4rem;overflow-x:auto}\
 figcaption{color:#6b727b;padding:.4rem .6rem 0;font-size:.875rem}\
@@ -37,12 +40,15 @@ pub(super) fn render(results: &Results, date: &str) -> Result<String> {
         escaped(date),
         escaped(&results.machine),
     );
-    let versions = results.versions.iter();
-    table(
-        &mut out,
-        &["".into(), "version".into()],
-        versions.map(|(peer, version)| (false, vec![peer.to_string(), version.clone()])),
-    )?;
+    begin_table(&mut out, &["", "version"])?;
+    for (peer, version) in &results.versions {
+        let (peer, version) = (escaped(peer), escaped(version));
+        writeln!(
+            out,
+            "<tr><td>{peer}</td><td class=\"said\">{version}</td></tr>"
+        )?;
+    }
+    end_table(&mut out)?;
     writeln!(out, "<p>{}</p>", escaped(&method(results)))?;
     budgets(&mut out, results)?;
     lost(&mut out, results)?;
@@ -70,8 +76,8 @@ fn section(out: &mut String, results: &Results, contest: &Contest) -> Result<()>
     writeln!(out, "<p class=\"note\">{}</p>", escaped(contest.note))?;
     let metric = &contest.metrics[0];
     let caption = format!(
-        "{} in {}, logarithmic; the thin line spans all samples",
-        metric.key, metric.unit
+        "{}, logarithmic; a bar ends at the median, the thin line spans all samples",
+        rows::named(metric)
     );
     figure(out, &caption, &charts::contest(results, contest)?)?;
     let mut procs: Vec<usize> = rows::entries(results, contest)
@@ -85,25 +91,42 @@ fn section(out: &mut String, results: &Results, contest: &Contest) -> Result<()>
             figure(out, &caption, &chart)?;
         }
     }
-    let entries = rows::entries(results, contest).into_iter();
-    table(
-        out,
-        &rows::header(contest),
-        entries.map(|entry| {
-            (
-                entry.peer.starts_with("gopark"),
-                rows::cells(results, entry),
-            )
-        }),
-    )
+    entries_table(out, results, contest)
+}
+
+/// What happened to a peer stands in place of its numbers, or in a row below them.
+fn entries_table(out: &mut String, results: &Results, contest: &Contest) -> Result<()> {
+    let header = rows::header(contest);
+    // All but the peer and its cores.
+    let span = header.len() - 2;
+    begin_table(out, &header)?;
+    for entry in rows::entries(results, contest) {
+        let row = rows::row(results, entry);
+        let ours = if entry.peer.starts_with("gopark") {
+            " class=\"ours\""
+        } else {
+            ""
+        };
+        let (peer, cores) = (escaped(row.peer), escaped(&row.cores));
+        write!(out, "<tr{ours}><td>{peer}</td><td>{cores}</td>")?;
+        for number in &row.numbers {
+            write!(out, "<td>{}</td>", escaped(number))?;
+        }
+        if let Some(failure) = &row.failure {
+            if !row.numbers.is_empty() {
+                write!(out, "</tr>\n<tr><td></td><td></td>")?;
+            }
+            let failure = escaped(failure);
+            write!(out, "<td class=\"said\" colspan=\"{span}\">{failure}</td>")?;
+        }
+        writeln!(out, "</tr>")?;
+    }
+    end_table(out)
 }
 
 fn budgets(out: &mut String, results: &Results) -> Result<()> {
-    writeln!(out, "<h2>Budgets</h2>\n<div class=\"wide\"><table>")?;
-    writeln!(
-        out,
-        "<tr><th></th><th>value</th><th>must reach</th><th>aim</th><th></th></tr>"
-    )?;
+    writeln!(out, "<h2>Budgets</h2>")?;
+    begin_table(out, &["", "value", "must reach", "aim", ""])?;
     for row in verdicts::all(results) {
         let class = match row.verdict {
             Verdict::Missed => "missed",
@@ -121,7 +144,7 @@ fn budgets(out: &mut String, results: &Results) -> Result<()> {
             row.verdict.text(),
         )?;
     }
-    Ok(writeln!(out, "</table></div>")?)
+    end_table(out)
 }
 
 fn lost(out: &mut String, results: &Results) -> Result<()> {
@@ -156,23 +179,15 @@ fn figure(out: &mut String, caption: &str, svg: &str) -> Result<()> {
     )?)
 }
 
-fn table(
-    out: &mut String,
-    header: &[String],
-    rows: impl Iterator<Item = (bool, Vec<String>)>,
-) -> Result<()> {
-    writeln!(out, "<div class=\"wide\"><table>\n<tr>")?;
+fn begin_table(out: &mut String, header: &[impl AsRef<str>]) -> Result<()> {
+    write!(out, "<div class=\"wide\"><table>\n<tr>")?;
     for cell in header {
-        write!(out, "<th>{}</th>", escaped(cell))?;
+        write!(out, "<th>{}</th>", escaped(cell.as_ref()))?;
     }
-    writeln!(out, "</tr>")?;
-    for (is_ours, cells) in rows {
-        write!(out, "<tr{}>", if is_ours { " class=\"ours\"" } else { "" })?;
-        for cell in cells {
-            write!(out, "<td>{}</td>", escaped(&cell))?;
-        }
-        writeln!(out, "</tr>")?;
-    }
+    Ok(writeln!(out, "</tr>")?)
+}
+
+fn end_table(out: &mut String) -> Result<()> {
     Ok(writeln!(out, "</table></div>")?)
 }
 

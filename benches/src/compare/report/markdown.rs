@@ -6,6 +6,7 @@ use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 
 use super::losses::{self, UNKNOWN};
+use super::rows::Row;
 use super::verdicts;
 use super::{method, rows};
 use crate::compare::results::Results;
@@ -18,7 +19,7 @@ pub(super) fn render(results: &Results, date: &str) -> String {
         format_args!("```text\n{}\n```\n", results.machine),
     );
     for (peer, version) in &results.versions {
-        add(&mut out, format_args!("- {peer}: {version}"));
+        add(&mut out, format_args!("- {peer}: {}", plain(version)));
     }
     add(&mut out, format_args!("\n{}\n", method(results)));
     budgets(&mut out, results);
@@ -30,9 +31,40 @@ pub(super) fn render(results: &Results, date: &str) -> String {
         );
         let mut table = table(rows::header(contest));
         for entry in rows::entries(results, contest) {
-            table.add_row(rows::cells(results, entry));
+            table.add_row(cells(rows::row(results, entry), contest.metrics.len()));
         }
         add(&mut out, format_args!("{table}\n"));
+    }
+    out
+}
+
+/// What happened to a peer stands with the first of its numbers, or in their place.
+fn cells(row: Row<'_>, metrics: usize) -> Vec<String> {
+    let mut numbers = row.numbers;
+    if numbers.is_empty() {
+        numbers.resize(metrics, String::new());
+    }
+    if let Some(failure) = row.failure {
+        let apart = if numbers[0].is_empty() { "" } else { "; " };
+        numbers[0] += &format!("{apart}{}", plain(&failure));
+    }
+    let mut cells = vec![row.peer.to_owned(), row.cores];
+    cells.extend(numbers);
+    cells
+}
+
+/// Text of others on one line, without what Markdown takes for its own: in a cell a bar would end
+/// it.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            '|' | '*' | '_' | '`' | '[' | ']' | '\\' => out.extend(['\\', char]),
+            control if control.is_control() => out.push(' '),
+            other => out.push(other),
+        }
     }
     out
 }
@@ -95,4 +127,38 @@ fn lost(out: &mut String, results: &Results) {
         );
     }
     add(out, format_args!(""));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::report::tests::results;
+
+    #[test]
+    fn a_failure_stays_within_its_cell() {
+        let mut results = results(&[
+            ("stream", "go", 1, &[100.0, 120.0]),
+            ("stream", "may", 1, &[]),
+        ]);
+        for entry in &mut results.entries {
+            entry.failure = Some("left | right\n<b>".into());
+        }
+        let text = render(&results, "2020-02-02");
+        let row = |peer: &str| {
+            let mut rows = text.lines().filter(|line| line.starts_with("| "));
+            rows.find(|line| line.starts_with(&format!("| {peer} ")))
+                .expect("a row")
+        };
+        for (peer, first) in [
+            (
+                "go",
+                r"110 (100–120); after 2 samples: left \| right &lt;b>",
+            ),
+            ("may", r"left \| right &lt;b>"),
+        ] {
+            assert!(row(peer).contains(first), "{}", row(peer));
+            let bars = row(peer).replace(r"\|", "").matches('|').count();
+            assert_eq!(bars, row("peer").matches('|').count());
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The cells of a contest's table, whatever they are written with.
 
-use crate::compare::contests::Contest;
+use crate::compare::contests::{Contest, Metric};
 use crate::compare::results::{Entry, Results, Spread};
 use crate::report::rounded;
 
@@ -31,35 +31,58 @@ pub(super) fn contests(results: &Results) -> Vec<&'static Contest> {
 /// The names of the columns.
 pub(super) fn header(contest: &Contest) -> Vec<String> {
     let mut header = vec!["peer".to_owned(), "cores".to_owned()];
-    for metric in contest.metrics {
-        header.push(match metric.key == metric.unit {
-            true => metric.unit.to_owned(),
-            false => format!("{}, {}", metric.key, metric.unit),
-        });
-    }
+    header.extend(contest.metrics.iter().map(named));
     header.extend(BESIDE.map(|peer| format!("/ {peer}")));
     header
 }
 
-/// One row; of a peer that failed, what happened stands in the first cell of numbers.
-pub(super) fn cells(results: &Results, entry: &Entry) -> Vec<String> {
-    let mut cells = vec![entry.peer.to_owned(), entry.procs.to_string()];
-    for (index, metric) in entry.contest.metrics.iter().enumerate() {
-        let numbers = entry.spread(metric).map(text);
-        cells.push(match (&entry.failure, numbers) {
-            (Some(failure), None) if index == 0 => failure.clone(),
-            (Some(failure), Some(numbers)) if index == 0 => format!("{numbers}; then {failure}"),
-            (_, numbers) => numbers.unwrap_or_default(),
-        });
+/// A metric with its unit.
+pub(super) fn named(metric: &Metric) -> String {
+    match metric.key == metric.unit {
+        true => metric.unit.to_owned(),
+        false => format!("{}, {}", metric.key, metric.unit),
     }
-    for peer in BESIDE {
-        let other = results.entry(entry.contest.name, peer, entry.procs);
-        let ratio = other
-            .filter(|other| other.peer != entry.peer)
-            .and_then(|other| entry.ratio(other, &entry.contest.metrics[0]));
-        cells.push(ratio.map_or_else(String::new, |ratio| rounded(ratio.median)));
+}
+
+/// An entry as a row.
+pub(super) struct Row<'a> {
+    pub(super) peer: &'a str,
+    pub(super) cores: String,
+    /// Of each metric, then the ratios; none if there is no sample.
+    pub(super) numbers: Vec<String>,
+    pub(super) failure: Option<String>,
+}
+
+pub(super) fn row<'a>(results: &Results, entry: &'a Entry) -> Row<'a> {
+    let metrics = entry.contest.metrics;
+    let mut numbers = Vec::new();
+    if entry.samples.iter().any(Option::is_some) {
+        let texts = metrics.iter().map(|metric| entry.spread(metric).map(text));
+        numbers.extend(texts.map(Option::unwrap_or_default));
+        numbers.extend(BESIDE.map(|peer| {
+            let other = results.entry(entry.contest.name, peer, entry.procs);
+            let ratio = other
+                .filter(|other| other.peer != entry.peer)
+                .and_then(|other| entry.ratio(other, &metrics[0]));
+            ratio.map_or_else(String::new, |ratio| rounded(ratio.median))
+        }));
     }
-    cells
+    Row {
+        peer: entry.peer,
+        cores: entry.procs.to_string(),
+        numbers,
+        failure: failure(entry),
+    }
+}
+
+/// What happened, and after how many samples.
+pub(super) fn failure(entry: &Entry) -> Option<String> {
+    let failure = entry.failure.as_deref()?;
+    Some(match entry.samples.iter().flatten().count() {
+        0 => failure.to_owned(),
+        1 => format!("after 1 sample: {failure}"),
+        count => format!("after {count} samples: {failure}"),
+    })
 }
 
 fn text(spread: Spread) -> String {
