@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::losses::{self, UNKNOWN};
 use super::verdicts::{self, Verdict};
-use super::{charts, method, rows};
+use super::{charts, curves, method, rows};
 use crate::compare::contests::Contest;
 use crate::compare::results::Results;
 use crate::measure::Result;
@@ -84,10 +84,14 @@ fn section(out: &mut String, results: &Results, contest: &Contest) -> Result<()>
         .iter()
         .map(|entry| entry.procs)
         .collect();
+    procs.sort_unstable();
     procs.dedup();
     for procs in procs {
-        if let Some(chart) = charts::latencies(results, contest, procs)? {
-            let caption = format!("latencies, {}, logarithmic", rows::cores(procs));
+        if let Some(chart) = curves::latencies(results, contest, procs)? {
+            let caption = format!(
+                "latencies, {}, medians of all samples, logarithmic",
+                rows::cores(procs)
+            );
             figure(out, &caption, &chart)?;
         }
     }

@@ -1,6 +1,7 @@
 //! The report of a comparison: for programs, for people, for the repository.
 
 mod charts;
+mod curves;
 mod html;
 mod losses;
 mod markdown;
