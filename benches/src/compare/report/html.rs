@@ -163,12 +163,15 @@ fn lost(out: &mut String, results: &Results) -> Result<()> {
     for loss in losses {
         writeln!(
             out,
-            "<p><b>{}, {}, {}: {} times {}.</b> {}</p>",
+            "<p><b>{}, {}, {}: {} needs {} times what {} needs</b> ({}–{}). {}</p>",
             escaped(loss.ours.contest.name),
             rows::cores(loss.ours.procs),
             escaped(loss.metric.key),
+            escaped(loss.ours.peer),
             rounded(loss.ratio.median),
             escaped(loss.rival),
+            rounded(loss.ratio.min),
+            rounded(loss.ratio.max),
             escaped(loss.why.unwrap_or(UNKNOWN)),
         )?;
     }

@@ -1,5 +1,6 @@
 //! Where somebody is faster, and why.
 
+use super::rows;
 use crate::compare::contests::Metric;
 use crate::compare::results::{Entry, Results, Spread};
 
@@ -53,40 +54,41 @@ const THREADS_SHARE: &str = "\
 /// All of them, in the order of the contests.
 pub(super) fn all(results: &Results) -> Vec<Loss<'_>> {
     let mut losses = Vec::new();
-    for ours in results
-        .entries
-        .iter()
-        .filter(|entry| is_best(results, entry))
-    {
-        for metric in ours.contest.metrics.iter().filter(|metric| metric.judged) {
-            for rival in RIVALS {
-                let theirs = results.entry(ours.contest.name, rival, ours.procs);
-                let ratio = theirs.and_then(|theirs| ours.ratio(theirs, metric));
-                if let Some(ratio) = ratio.filter(|ratio| ratio.median > LOST) {
-                    losses.push(Loss {
+    for contest in rows::contests(results) {
+        let entries = rows::entries(results, contest);
+        let mut procs: Vec<usize> = entries.iter().map(|entry| entry.procs).collect();
+        procs.sort_unstable();
+        procs.dedup();
+        for procs in procs {
+            for metric in contest.metrics.iter().filter(|metric| metric.judged) {
+                let Some(ours) = best(&entries, procs, metric) else {
+                    continue;
+                };
+                losses.extend(RIVALS.iter().filter_map(|rival| {
+                    let theirs = results.entry(contest.name, rival, procs)?;
+                    let ratio = ours.ratio(theirs, metric)?;
+                    (ratio.median > LOST).then_some(Loss {
                         ours,
                         rival,
                         metric,
                         ratio,
-                        why: why(ours.contest.name, metric.key),
-                    });
-                }
+                        why: why(contest.name, metric.key),
+                    })
+                }));
             }
         }
     }
     losses
 }
 
-/// Of two of ours in a contest the one with the small stacks: it is the one for crowds.
-fn is_best(results: &Results, entry: &Entry) -> bool {
-    match entry.peer {
-        "gopark-dense" | "gopark-raw" => true,
-        "gopark" => {
-            let dense = results.entry(entry.contest.name, "gopark-dense", entry.procs);
-            dense.is_none()
-        }
-        _ => false,
-    }
+/// Of ours the one that needs least of it.
+fn best<'a>(entries: &[&'a Entry], procs: usize, metric: &Metric) -> Option<&'a Entry> {
+    let ours = entries
+        .iter()
+        .filter(|entry| entry.procs == procs && entry.peer.starts_with("gopark"));
+    let medians = ours.filter_map(|entry| Some((*entry, entry.spread(metric)?.median)));
+    let least = medians.min_by(|(_, one), (_, other)| one.total_cmp(other));
+    least.map(|(entry, _)| entry)
 }
 
 fn why(contest: &str, metric: &str) -> Option<&'static str> {
@@ -116,6 +118,22 @@ mod tests {
             all(&results).len()
         };
         assert_eq!((with(105.0), with(120.0)), (0, 1));
+    }
+
+    #[test]
+    fn the_better_of_ours_is_named() {
+        let all = results(&[
+            ("parked-10k", "gopark", 1, &[900.0; 3]),
+            ("parked-10k", "gopark-dense", 1, &[300.0; 3]),
+            ("parked-10k", "may", 1, &[100.0; 3]),
+        ]);
+        let losses = super::all(&all);
+        let found: Vec<_> = losses
+            .iter()
+            .map(|loss| (loss.ours.peer, loss.metric.key, loss.ratio.median))
+            .collect();
+        let of = |key| ("gopark-dense", key, 3.0);
+        assert_eq!(found, ["bytes", "spawn", "wake"].map(of));
     }
 
     #[test]

@@ -114,10 +114,11 @@ fn lost(out: &mut String, results: &Results) {
         add(
             out,
             format_args!(
-                "- **{}, {}, {}: {} times {}** ({}–{}). {}",
+                "- **{}, {}, {}: {} needs {} times what {} needs** ({}–{}). {}",
                 contest.name,
                 rows::cores(loss.ours.procs),
                 loss.metric.key,
+                loss.ours.peer,
                 rounded(loss.ratio.median),
                 loss.rival,
                 rounded(loss.ratio.min),
