@@ -20,7 +20,7 @@ pub(super) const FOOT: i32 = 26;
 pub(super) const LEFT: i32 = 200;
 pub(super) const RIGHT: i32 = 800;
 /// How wide a letter is at most, on average.
-const LETTER: i32 = 7;
+const LETTER: i32 = 6;
 
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 

@@ -23,6 +23,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.875r
 th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right;\
 white-space:nowrap}\
 th:first-child,td:first-child,td.said{text-align:left}\
+td:first-child{white-space:normal;min-width:7rem}\
 td.said{white-space:normal;min-width:14rem;max-width:40rem;overflow-wrap:anywhere;\
 color:var(--faint)}\
 pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem}\
@@ -40,7 +41,7 @@ pub(super) fn render(results: &Results, date: &str) -> Result<String> {
         escaped(date),
         escaped(&results.machine),
     );
-    begin_table(&mut out, &["", "version"])?;
+    writeln!(out, "<div class=\"wide\"><table>")?;
     for (peer, version) in &results.versions {
         let (peer, version) = (escaped(peer), escaped(version));
         writeln!(
@@ -130,7 +131,7 @@ fn entries_table(out: &mut String, results: &Results, contest: &Contest) -> Resu
 
 fn budgets(out: &mut String, results: &Results) -> Result<()> {
     writeln!(out, "<h2>Budgets</h2>")?;
-    begin_table(out, &["", "value", "must reach", "aim", ""])?;
+    begin_table(out, &["", "", "value", "must reach", "aim"])?;
     for row in verdicts::all(results) {
         let class = match row.verdict {
             Verdict::Missed => "missed",
@@ -138,13 +139,12 @@ fn budgets(out: &mut String, results: &Results) -> Result<()> {
             Verdict::NotMeasured => "note",
         };
         let aim = row.aim.map_or_else(String::new, |aim| aim.text());
+        let [name, value, must, aim] =
+            [row.name, &row.value(), &row.must.text(), &aim].map(escaped);
         writeln!(
             out,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"{class}\">{}</td></tr>",
-            escaped(row.name),
-            escaped(&row.value()),
-            escaped(&row.must.text()),
-            escaped(&aim),
+            "<tr><td>{name}</td><td class=\"{class}\">{}</td><td>{value}</td><td>{must}</td>\
+             <td>{aim}</td></tr>",
             row.verdict.text(),
         )?;
     }
