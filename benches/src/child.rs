@@ -5,21 +5,24 @@
 //! there is no other. So the program runs itself again with a hidden subcommand, and the child
 //! prints one JSON object.
 
-use std::env;
 use std::io::{self, Write as _};
-use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::measure::{Peer, Result, Track};
+use crate::peers::threads::Placement;
 use crate::peers::{blocked, connections, hogs, parked, ready, recursion, sysmon};
+use crate::process::{self, Limits, OWN};
 
 /// No measurement takes nearly as long; a child that does is stuck.
-const CHILD_MAX: Duration = Duration::from_secs(300);
+const LIMITS: Limits = Limits {
+    time: Duration::from_secs(300),
+    memory_mib: None,
+};
 
 /// What a child measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
@@ -143,7 +146,8 @@ impl<T: DeserializeOwned> Peer for Fresh<T> {
 /// The parent's side: runs a child and reads what it found.
 fn measure<T: DeserializeOwned>(task: &Task) -> Result<T> {
     let args = task.args();
-    let output = wait(Command::new(env::current_exe()?).arg("child").args(&args))?;
+    let mut command = Command::new(OWN);
+    let output = process::finish(command.arg("child").args(&args), Placement::Free, LIMITS)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!(
@@ -155,25 +159,6 @@ fn measure<T: DeserializeOwned>(task: &Task) -> Result<T> {
         .into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-/// Runs `command` to its end, or kills it when it is stuck. Its output fits into the pipes.
-fn wait(command: &mut Command) -> Result<Output> {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn()?;
-    let start = Instant::now();
-    while child.try_wait()?.is_none() {
-        if start.elapsed() > CHILD_MAX {
-            child.kill()?;
-            child.wait()?;
-            return Err(format!("child did not end within {} s", CHILD_MAX.as_secs()).into());
-        }
-        thread::park_timeout(Duration::from_millis(5));
-    }
-    Ok(child.wait_with_output()?)
 }
 
 #[cfg(test)]

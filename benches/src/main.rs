@@ -11,6 +11,7 @@
 //!   peers      who does it: gopark, OS threads, other coroutines
 //!     |
 //!  measure     how: calibration, turns, samples        child   the same, in a fresh process
+//!     |                                             process   one with limits
 //!     |
 //!  report      table, ratios against the budgets, JSON, SVG          facts   the machine
 //!
@@ -25,6 +26,7 @@ mod compare;
 mod facts;
 mod measure;
 mod peers;
+mod process;
 mod report;
 mod solo;
 mod workloads;

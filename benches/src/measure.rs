@@ -2,7 +2,7 @@
 //!
 //! A clock read costs as much as ten of the operations measured here, so an operation is repeated
 //! until an interval is filled and one *sample* is the mean of that interval. How many repetitions
-//! fill it is found first ([`Timed::prepare`]); that also warms caches and predictors.
+//! fill it is found first ([`filling`]); that also warms caches and predictors.
 //!
 //! A machine drifts: its clock speed, its other load. Measuring all of A and then all of B would
 //! put the drift into their ratio. Peers of one workload therefore take turns, A B C A B C, and
@@ -84,17 +84,7 @@ impl<F: FnMut(u64) -> Result<Duration>> Peer for Timed<F> {
     }
 
     fn prepare(&mut self, interval: Duration) -> Result<()> {
-        // Far more than any workload needs: it bounds the loop if the clock stands still.
-        const ITERATIONS_MAX: u64 = 1 << 34;
-        let trial = interval / 4;
-        let mut iterations = 1;
-        let mut elapsed = (self.run)(iterations)?;
-        while elapsed < trial && iterations < ITERATIONS_MAX {
-            iterations *= if elapsed < trial / 16 { 8 } else { 2 };
-            elapsed = (self.run)(iterations)?;
-        }
-        let fill = interval.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
-        self.iterations = ((iterations as f64 * fill) as u64).max(1);
+        self.iterations = filling(interval, &mut self.run)?;
         Ok(())
     }
 
@@ -136,6 +126,26 @@ impl<F: FnMut() -> Result<Vec<f64>>> Peer for Sampled<F> {
         debug_assert_eq!(values.len(), self.tracks.len());
         Ok(values)
     }
+}
+
+/// How many operations fill `interval`: `run` does so many and says how long they took.
+///
+/// Looking for the number also warms caches and predictors.
+pub(crate) fn filling(
+    interval: Duration,
+    mut run: impl FnMut(u64) -> Result<Duration>,
+) -> Result<u64> {
+    // Far more than any workload needs: it bounds the loop if the clock stands still.
+    const COUNT_MAX: u64 = 1 << 34;
+    let trial = interval / 4;
+    let mut count = 1;
+    let mut elapsed = run(count)?;
+    while elapsed < trial && count < COUNT_MAX {
+        count *= if elapsed < trial / 16 { 8 } else { 2 };
+        elapsed = run(count)?;
+    }
+    let fill = interval.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
+    Ok(((count as f64 * fill) as u64).max(1))
 }
 
 /// Times `iterations` calls of `operation`.

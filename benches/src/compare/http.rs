@@ -3,9 +3,9 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command};
 
-use super::process::{self, Limits};
 use super::results::Sample;
 use crate::peers::threads::Placement;
+use crate::process::{self, Limits};
 
 /// What loads the server.
 pub(super) const WRK: &str = "wrk";
@@ -68,7 +68,7 @@ fn load(port: u16, connections: usize, limits: Limits) -> Result<Sample, String>
         .arg(format!("-c{connections}"))
         .arg(format!("http://127.0.0.1:{port}/"));
     let said = process::output(&mut command, Placement::Free, limits)?;
-    parsed(&String::from_utf8_lossy(&said))
+    parsed(&String::from_utf8_lossy(&said.stdout))
 }
 
 fn parsed(text: &str) -> Result<Sample, String> {

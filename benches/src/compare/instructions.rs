@@ -6,9 +6,9 @@
 
 use std::process::Command;
 
-use super::process::{self, Limits};
 use super::results::Sample;
 use crate::peers::threads::Placement;
+use crate::process::{self, Limits};
 
 const PERF: &str = "perf";
 
@@ -26,12 +26,13 @@ pub(super) fn counter() -> Result<String, String> {
 /// Instructions of each operation of `command`, which is a peer at a workload.
 pub(super) fn of(command: Command, placement: Placement, limits: Limits) -> Result<f64, String> {
     let mut stat = stat(command);
-    let (said, told) = process::outputs(&mut stat, placement, limits)?;
-    let sample: Sample = serde_json::from_slice(&said).map_err(|error| error.to_string())?;
+    let output = process::output(&mut stat, placement, limits)?;
+    let sample: Sample =
+        serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
     let operations = sample
         .get(OPERATIONS)
         .ok_or("the peer does not count its operations")?;
-    Ok(counted(&String::from_utf8_lossy(&told))? / operations)
+    Ok(counted(&String::from_utf8_lossy(&output.stderr))? / operations)
 }
 
 /// `command` under perf, whose result goes to standard error.

@@ -3,7 +3,6 @@
 //! ```text
 //!  contests    what is compared, and who takes part
 //!  programs    how a peer is started; builds those in other languages
-//!  process     a process with limits
 //!  http        a server in a process, and wrk     instructions   a process, and perf
 //!     |
 //!  rounds      everybody in turn, a process for each sample
@@ -19,7 +18,6 @@
 pub(crate) mod contests;
 mod http;
 mod instructions;
-mod process;
 mod programs;
 pub(crate) mod report;
 pub(crate) mod results;
@@ -36,7 +34,7 @@ use clap::builder::PossibleValuesParser;
 use time::OffsetDateTime;
 
 use self::contests::{CONTESTS, Contest, INSTRUCTIONS};
-use self::results::Results;
+use self::results::{Results, is_ours};
 use self::rounds::{Programs, Rounds};
 use crate::facts::Facts;
 use crate::measure::{Progress, Result, SAMPLES_MIN};
@@ -125,7 +123,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode> {
 /// Whether gopark itself is among those who failed.
 fn has_failed(results: &Results) -> bool {
     let mut entries = results.entries.iter();
-    entries.any(|entry| entry.peer.starts_with("gopark") && entry.failure.is_some())
+    entries.any(|entry| is_ours(entry.peer) && entry.failure.is_some())
 }
 
 fn chosen(args: &CompareArgs) -> Vec<&'static Contest> {

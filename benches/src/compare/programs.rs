@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use crate::measure::Result;
+use crate::process::OWN;
 
 /// How a peer is started.
 #[derive(Clone, Debug)]
@@ -25,9 +26,6 @@ impl Program {
         command
     }
 }
-
-/// This program as it runs, also when its file is built anew meanwhile.
-const OWN: &str = "/proc/self/exe";
 
 /// What the lock file of this workspace says.
 const LOCK: &str = include_str!("../../../Cargo.lock");

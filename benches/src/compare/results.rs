@@ -52,6 +52,11 @@ impl Spread {
     }
 }
 
+/// Whether it is one of gopark's forms.
+pub(crate) fn is_ours(peer: &str) -> bool {
+    peer.starts_with("gopark")
+}
+
 impl Entry {
     /// `None` if the peer has no sample of it.
     pub(crate) fn spread(&self, metric: &Metric) -> Option<Spread> {

@@ -7,13 +7,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::contests::{Contest, Cores, INSTRUCTIONS, Metric};
-use super::process::{self, Limits};
 use super::programs::Program;
 use super::results::{Entry, Sample};
 use super::{http, instructions};
 use crate::facts;
 use crate::measure::Progress;
 use crate::peers::threads::Placement;
+use crate::process::{self, Limits};
 
 /// What a sample of a quick run may take at most.
 const QUICK_TIME: Duration = Duration::from_secs(6);
@@ -110,7 +110,7 @@ fn order(entry: &Entry, program: &Program, rounds: Rounds) -> (Command, Placemen
         } else {
             contest.time
         },
-        memory_mib: contest.memory_mib,
+        memory_mib: Some(contest.memory_mib),
     };
     (command, placement, limits)
 }
@@ -121,7 +121,7 @@ fn sample(entry: &Entry, program: &Program, rounds: Rounds) -> Result<Sample, St
     let sample = if contest.workload == http::WORKLOAD {
         http::sample(&mut command, rounds.size(contest), placement, limits)?
     } else {
-        answer(&process::output(&mut command, placement, limits)?)?
+        answer(&process::output(&mut command, placement, limits)?.stdout)?
     };
     let missing = |metric: &&Metric| metric.judged && !sample.contains_key(metric.key);
     match contest.metrics.iter().find(missing) {

@@ -27,7 +27,7 @@ pub(crate) const INK: RGBColor = RGBColor(0x22, 0x26, 0x2b);
 pub(crate) const FAINT: RGBColor = RGBColor(0x6b, 0x72, 0x7b);
 pub(crate) const GRID: RGBColor = RGBColor(0xe4, 0xe7, 0xea);
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Units in the order of their panels. Counts may be zero and have no place here, nor have shares,
 /// of which one half is right.
@@ -77,7 +77,7 @@ fn draw_title(area: &Area<'_>, facts: &Facts) -> Result<()> {
     put(area, &machine, (24, 46), HPos::Left, 12, FAINT)
 }
 
-fn put(
+pub(crate) fn put(
     area: &Area<'_>,
     text: &str,
     at: (i32, i32),

@@ -42,11 +42,11 @@ pub(crate) fn write(out: &mut dyn Write, all: &[Series]) -> io::Result<()> {
 }
 
 /// A table with its numbers to the right, in a form that Markdown understands too.
-pub(super) fn empty(header: &[&str], numbers: &[usize]) -> Table {
+pub(crate) fn empty(header: &[impl AsRef<str>], numbers: &[usize]) -> Table {
     let mut table = Table::new();
     table
         .load_preset(ASCII_MARKDOWN)
-        .set_header(header.iter().copied());
+        .set_header(header.iter().map(AsRef::as_ref));
     for &index in numbers {
         let column = table.column_mut(index).expect("the header has this column");
         column.set_cell_alignment(CellAlignment::Right);

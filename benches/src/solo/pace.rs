@@ -3,29 +3,18 @@
 use std::time::Duration;
 
 use super::{Answer, Job};
-use crate::measure::Result;
-
-/// Far more than any operation needs: it bounds the loop if the clock stands still.
-const COUNT_MAX: u64 = 1 << 34;
+use crate::measure::{Result, filling};
 
 /// Fills the interval: `run` does so many operations and says how long they took.
 ///
 /// Looking for the number that fills it is the warm-up.
 pub(super) fn paced(job: &Job, mut run: impl FnMut(u64) -> Result<Duration>) -> Answer {
-    let trial = job.interval() / 4;
     let mut operations = 0;
     let mut run = |count| {
         operations += count;
         run(count)
     };
-    let mut count = 1;
-    let mut elapsed = run(count)?;
-    while elapsed < trial && count < COUNT_MAX {
-        count *= if elapsed < trial / 16 { 8 } else { 2 };
-        elapsed = run(count)?;
-    }
-    let fill = job.interval().as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
-    let count = ((count as f64 * fill) as u64).max(1);
+    let count = filling(job.interval(), &mut run)?;
     let mut answer = each(run(count)?, count)?;
     answer.push(("ops", operations as f64));
     Ok(answer)

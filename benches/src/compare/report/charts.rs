@@ -1,17 +1,18 @@
 //! Bars on a logarithmic axis.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::HPos;
 
 use super::rows;
 use crate::compare::contests::{Contest, Metric};
-use crate::compare::results::{Entry, Results, Spread};
+use crate::compare::results::{Entry, Results, Spread, is_ours};
 use crate::measure::Result;
 use crate::report::rounded;
-use crate::report::svg::{FAINT, INK, LogAxis, OURS, THEIRS};
+use crate::report::svg::{self, Area, FAINT, INK, LogAxis, OURS, THEIRS};
 
 const WIDTH: u32 = 900;
+/// The size of all letters.
+const TEXT: i32 = 12;
 const ROW: i32 = 20;
 const GROUP_GAP: i32 = 10;
 const HEAD: i32 = 8;
@@ -21,8 +22,6 @@ pub(super) const LEFT: i32 = 200;
 pub(super) const RIGHT: i32 = 800;
 /// How wide a letter is at most, on average.
 const LETTER: i32 = 6;
-
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// A bar, and what happened.
 struct Bar {
@@ -74,7 +73,7 @@ pub(super) fn memory(results: &Results) -> Result<String> {
 fn bar(entry: &Entry, metric: &Metric, name: String, begins: bool) -> Bar {
     Bar {
         name,
-        is_ours: entry.peer.starts_with("gopark"),
+        is_ours: is_ours(entry.peer),
         begins,
         spread: entry.spread(metric),
         failure: rows::failure(entry),
@@ -164,12 +163,7 @@ pub(super) fn put(
     side: HPos,
     color: RGBColor,
 ) -> Result<()> {
-    // plotters divides by this, to turn its sizes into those of the font.
-    let style = ("sans-serif", 12.0 * 1.24)
-        .into_font()
-        .color(&color)
-        .pos(Pos::new(side, VPos::Center));
-    Ok(area.draw(&Text::new(text.to_owned(), at, style))?)
+    svg::put(area, text, at, side, TEXT, color)
 }
 
 #[cfg(test)]

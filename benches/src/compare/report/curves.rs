@@ -3,13 +3,13 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::charts::{Area, FOOT, LEFT, RIGHT, axis, drawing, put};
+use super::charts::{FOOT, LEFT, RIGHT, axis, drawing, put};
 use super::rows;
 use crate::compare::contests::{Contest, Metric};
-use crate::compare::results::Results;
+use crate::compare::results::{Results, is_ours};
 use crate::measure::Result;
 use crate::report::rounded;
-use crate::report::svg::{FAINT, GRID, LogAxis, OURS};
+use crate::report::svg::{Area, FAINT, GRID, LogAxis, OURS};
 
 const TOP: i32 = 20;
 const BOTTOM: i32 = 220;
@@ -103,7 +103,7 @@ fn color(peer: &str) -> RGBColor {
         "may" => RGBColor(0x80, 0x5a, 0xd5),
         "smol" => RGBColor(0x97, 0x5a, 0x16),
         "fiber" => RGBColor(0xb8, 0x32, 0x80),
-        ours if ours.starts_with("gopark") => OURS,
+        ours if is_ours(ours) => OURS,
         _ => RGBColor(0x4a, 0x55, 0x68),
     }
 }

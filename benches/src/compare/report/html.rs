@@ -6,7 +6,7 @@ use super::losses::{self, UNKNOWN};
 use super::verdicts::{self, Verdict};
 use super::{charts, curves, method, rows};
 use crate::compare::contests::Contest;
-use crate::compare::results::Results;
+use crate::compare::results::{Results, is_ours};
 use crate::measure::Result;
 use crate::report::rounded;
 
@@ -81,13 +81,7 @@ fn section(out: &mut String, results: &Results, contest: &Contest) -> Result<()>
         rows::named(metric)
     );
     figure(out, &caption, &charts::contest(results, contest)?)?;
-    let mut procs: Vec<usize> = rows::entries(results, contest)
-        .iter()
-        .map(|entry| entry.procs)
-        .collect();
-    procs.sort_unstable();
-    procs.dedup();
-    for procs in procs {
+    for procs in rows::procs(&rows::entries(results, contest)) {
         if let Some(chart) = curves::latencies(results, contest, procs)? {
             let caption = format!(
                 "latencies, {}, medians of all samples, logarithmic",
@@ -107,7 +101,7 @@ fn entries_table(out: &mut String, results: &Results, contest: &Contest) -> Resu
     begin_table(out, &header)?;
     for entry in rows::entries(results, contest) {
         let row = rows::row(results, entry);
-        let ours = if entry.peer.starts_with("gopark") {
+        let ours = if is_ours(entry.peer) {
             " class=\"ours\""
         } else {
             ""

@@ -2,7 +2,7 @@
 
 use super::rows;
 use crate::compare::contests::Metric;
-use crate::compare::results::{Entry, Results, Spread};
+use crate::compare::results::{Entry, Results, Spread, is_ours};
 
 /// More than this is a loss.
 const LOST: f64 = 1.1;
@@ -56,10 +56,7 @@ pub(super) fn all(results: &Results) -> Vec<Loss<'_>> {
     let mut losses = Vec::new();
     for contest in rows::contests(results) {
         let entries = rows::entries(results, contest);
-        let mut procs: Vec<usize> = entries.iter().map(|entry| entry.procs).collect();
-        procs.sort_unstable();
-        procs.dedup();
-        for procs in procs {
+        for procs in rows::procs(&entries) {
             for metric in contest.metrics.iter().filter(|metric| metric.judged) {
                 let Some(ours) = best(&entries, procs, metric) else {
                     continue;
@@ -85,7 +82,7 @@ pub(super) fn all(results: &Results) -> Vec<Loss<'_>> {
 fn best<'a>(entries: &[&'a Entry], procs: usize, metric: &Metric) -> Option<&'a Entry> {
     let ours = entries
         .iter()
-        .filter(|entry| entry.procs == procs && entry.peer.starts_with("gopark"));
+        .filter(|entry| entry.procs == procs && is_ours(entry.peer));
     let medians = ours.filter_map(|entry| Some((*entry, entry.spread(metric)?.median)));
     let least = medians.min_by(|(_, one), (_, other)| one.total_cmp(other));
     least.map(|(entry, _)| entry)

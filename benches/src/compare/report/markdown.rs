@@ -2,15 +2,12 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::Table;
-use comfy_table::presets::ASCII_MARKDOWN;
-
 use super::losses::{self, UNKNOWN};
 use super::rows::Row;
 use super::verdicts;
 use super::{method, rows};
 use crate::compare::results::Results;
-use crate::report::rounded;
+use crate::report::{rounded, table};
 
 pub(super) fn render(results: &Results, date: &str) -> String {
     let mut out = format!("# gopark beside its peers, {date}\n\n");
@@ -29,7 +26,7 @@ pub(super) fn render(results: &Results, date: &str) -> String {
             &mut out,
             format_args!("## {}\n\n{}\n", contest.name, contest.note),
         );
-        let mut table = table(rows::header(contest));
+        let mut table = table::empty(&rows::header(contest), &[]);
         for entry in rows::entries(results, contest) {
             table.add_row(cells(rows::row(results, entry), contest.metrics.len()));
         }
@@ -75,19 +72,9 @@ fn add(out: &mut String, line: std::fmt::Arguments<'_>) {
     debug_assert!(written.is_ok(), "memory is all that it needs");
 }
 
-fn table(header: Vec<String>) -> Table {
-    let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header(header);
-    table
-}
-
 fn budgets(out: &mut String, results: &Results) {
     add(out, format_args!("## Budgets\n"));
-    let mut table = table(
-        ["", "value", "must reach", "aim", ""]
-            .map(Into::into)
-            .into(),
-    );
+    let mut table = table::empty(&["", "value", "must reach", "aim", ""], &[]);
     for row in verdicts::all(results) {
         table.add_row([
             row.name.to_owned(),

@@ -14,6 +14,14 @@ pub(super) fn entries<'a>(results: &'a Results, contest: &Contest) -> Vec<&'a En
         .collect()
 }
 
+/// On how many cores they ran, from few to many.
+pub(super) fn procs(entries: &[&Entry]) -> Vec<usize> {
+    let mut procs: Vec<usize> = entries.iter().map(|entry| entry.procs).collect();
+    procs.sort_unstable();
+    procs.dedup();
+    procs
+}
+
 /// Contests that somebody took part in.
 pub(super) fn contests(results: &Results) -> Vec<&'static Contest> {
     let mut found: Vec<&'static Contest> = Vec::new();

@@ -3,7 +3,7 @@
 //! All are ratios of one run on one machine, taken round by round, but for memory, which depends on
 //! no clock.
 
-use crate::compare::results::{Entry, Results, Sample, Spread};
+use crate::compare::results::{Entry, Results, Sample, Spread, is_ours};
 use crate::report::ratios::Bound;
 use crate::report::rounded;
 
@@ -229,7 +229,7 @@ fn has_failed(results: &Results, budget: &Budget) -> bool {
     let sides = [Some(budget.over), budget.under];
     let peers = sides.iter().flatten().flat_map(|side| side.peers);
     peers
-        .filter(|peer| peer.starts_with("gopark"))
+        .filter(|peer| is_ours(peer))
         .filter_map(|peer| entry(results, budget, peer))
         .any(|entry| entry.failure.is_some())
 }

@@ -5,13 +5,16 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::facts;
 use crate::peers::threads::{self, Placement};
+
+/// This program as it runs, also when its file is built anew meanwhile.
+pub(crate) const OWN: &str = "/proc/self/exe";
 
 /// How often the memory is looked at.
 const LOOK_EVERY: Timespec = Timespec {
@@ -20,17 +23,20 @@ const LOOK_EVERY: Timespec = Timespec {
 };
 
 /// Of what a process says on standard error, this much is kept: the first of it.
-const COMPLAINT_BYTES: usize = 300;
+const COMPLAINT_BYTES: usize = 64 << 10;
+
+/// And this much is told of one that failed.
+const TOLD_BYTES: usize = 300;
 
 /// What a process may use.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) time: Duration,
-    pub(super) memory_mib: u64,
+pub(crate) struct Limits {
+    pub(crate) time: Duration,
+    pub(crate) memory_mib: Option<u64>,
 }
 
 /// Starts `command`, pinned to one core or not. Its output is ours to read.
-pub(super) fn start(command: &mut Command, placement: Placement) -> io::Result<Child> {
+pub(crate) fn start(command: &mut Command, placement: Placement) -> io::Result<Child> {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -39,21 +45,13 @@ pub(super) fn start(command: &mut Command, placement: Placement) -> io::Result<C
     threads::placed(placement, || command.spawn())
 }
 
-/// What `command` says on standard output, or what became of it, in words.
-pub(super) fn output(
+/// Runs `command` to its end, whatever that is. An error: it could not be started, or was ended at
+/// a limit.
+pub(crate) fn finish(
     command: &mut Command,
     placement: Placement,
     limits: Limits,
-) -> Result<Vec<u8>, String> {
-    outputs(command, placement, limits).map(|(said, _)| said)
-}
-
-/// The same with the first of what it says on standard error.
-pub(super) fn outputs(
-    command: &mut Command,
-    placement: Placement,
-    limits: Limits,
-) -> Result<(Vec<u8>, Vec<u8>), String> {
+) -> Result<Output, String> {
     let program = command.get_program().to_owned();
     let mut child = start(command, placement)
         .map_err(|error| format!("cannot start {}: {error}", Path::new(&program).display()))?;
@@ -63,14 +61,28 @@ pub(super) fn outputs(
         let _ = child.kill();
     }
     let status = child.wait().map_err(|error| error.to_string())?;
-    let (said, complaint) = watched?;
-    if status.success() {
-        return Ok((said, complaint));
+    let (stdout, stderr) = watched?;
+    Ok(Output {
+        status,
+        stdout,
+        stderr,
+    })
+}
+
+/// What `command` said, or what became of it, in words.
+pub(crate) fn output(
+    command: &mut Command,
+    placement: Placement,
+    limits: Limits,
+) -> Result<Output, String> {
+    let output = finish(command, placement, limits)?;
+    if output.status.success() {
+        return Ok(output);
     }
-    let complaint = String::from_utf8_lossy(&complaint);
-    Err(match first_words(&complaint) {
-        Some(line) => format!("{status}: {line}"),
-        None => status.to_string(),
+    let told = &output.stderr[..output.stderr.len().min(TOLD_BYTES)];
+    Err(match first_words(&String::from_utf8_lossy(told)) {
+        Some(line) => format!("{}: {line}", output.status),
+        None => output.status.to_string(),
     })
 }
 
@@ -109,14 +121,20 @@ fn watch(child: &mut Child, limits: Limits) -> Result<(Vec<u8>, Vec<u8>), String
         if start.elapsed() > limits.time {
             return Err(format!("took longer than {} s", limits.time.as_secs()));
         }
-        // A process that has just ended has no memory.
-        let fields = facts::fields(&status);
-        let kib = |name| facts::number(&fields, name).unwrap_or(0);
-        if (kib("VmRSS") + kib("VmPTE") + kib("VmSwap")) >> 10 > limits.memory_mib {
-            return Err(format!("used more than {} MiB", limits.memory_mib));
+        if let Some(most) = limits.memory_mib
+            && memory_mib(&status) > most
+        {
+            return Err(format!("used more than {most} MiB"));
         }
     }
     Ok((said, complaint))
+}
+
+/// What is resident, page tables included; a process that has just ended has nothing.
+fn memory_mib(status: &str) -> u64 {
+    let fields = facts::fields(status);
+    let kib = |name| facts::number(&fields, name).unwrap_or(0);
+    (kib("VmRSS") + kib("VmPTE") + kib("VmSwap")) >> 10
 }
 
 /// Reads once if `pipe` is there and ready; at its end it is gone.
@@ -148,16 +166,13 @@ mod tests {
     use super::*;
 
     fn shell(text: &str, limits: Limits) -> Result<Vec<u8>, String> {
-        output(
-            Command::new("sh").args(["-c", text]),
-            Placement::Free,
-            limits,
-        )
+        let mut shell = Command::new("sh");
+        output(shell.args(["-c", text]), Placement::Free, limits).map(|output| output.stdout)
     }
 
     const ENOUGH: Limits = Limits {
         time: Duration::from_secs(60),
-        memory_mib: 1000,
+        memory_mib: Some(1000),
     };
 
     #[test]
@@ -183,7 +198,7 @@ mod tests {
         assert!(hung.contains("longer than"), "{hung}");
         assert!(start.elapsed() < Duration::from_secs(50));
         let small = Limits {
-            memory_mib: 0,
+            memory_mib: Some(0),
             ..ENOUGH
         };
         let grown = shell("exec sleep 100", small).unwrap_err();
