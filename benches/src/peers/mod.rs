@@ -15,6 +15,7 @@ pub(crate) mod hogs;
 pub(crate) mod kinds;
 pub(crate) mod latencies;
 pub(crate) mod locks;
+pub(crate) mod may;
 pub(crate) mod parked;
 pub(crate) mod raw;
 pub(crate) mod ready;

@@ -33,7 +33,7 @@ fn play_with(job: &Job, stack_limit: Option<usize>) -> Answer {
         "handoff" => paced(job, |count| {
             Ok(goroutines::handoffs(&runtime, Thread::Shared, count))
         }),
-        "echo" => blocking::echo(&Host::Gopark(runtime), job),
+        "echo" => job.echo(&Host::Gopark(runtime)),
         "deep-recursion" if stack_limit.is_none() => {
             let found = recursion::measure(StackKind::Gopark, job.size << 20)?;
             Ok(vec![("ns", found.ns_per_page)])

@@ -33,15 +33,13 @@ fn each(elapsed: Duration, count: u64) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::solo::tests::job;
 
     #[test]
     fn the_interval_is_filled() {
         let job = Job {
-            peer: "p".into(),
-            workload: "w".into(),
-            procs: 1,
             interval_ms: 40,
-            size: 0,
+            ..job("p", "w", 1, 0)
         };
         let mut last = 0;
         let answer = paced(&job, |count| {

@@ -14,16 +14,15 @@ use async_lock::Mutex;
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
 
 use super::pace::{once, paced};
-use super::tasks::{self as common, Async, http};
-use super::{Answer, Job};
+use super::tasks::{self as common, Async};
+use super::{Answer, Job, http};
 use crate::peers::channels::Counted as _;
+use crate::peers::channels::pairs::STREAM_CAP;
 use crate::peers::channels::sieve::Sieve;
 use crate::peers::channels::skynet::Skynet;
 use crate::peers::echo::Host;
 use crate::peers::locks::{INSIDE, OUTSIDE, PARTIES, work};
 use crate::peers::smol::{Runtime, spawn};
-
-const CAP: usize = 128;
 
 pub(super) fn play(job: &Job) -> Answer {
     let smol = Runtime::new(job.procs())?;
@@ -39,10 +38,10 @@ pub(super) fn play(job: &Job) -> Answer {
             once(messages, || Ok(smol.run(sieve(primes.clone()))))
         }
         "skynet" => {
-            let tree = common::skynet(job)?;
+            let tree = job.tree()?;
             once(tree.leaves, || Ok(smol.run(skynet(tree))))
         }
-        "echo" => common::echo(&Host::Smol(smol), job),
+        "echo" => job.echo(&Host::Smol(smol)),
         "http" => {
             let listener = http::listen()?;
             Ok(smol.run(serve(listener)).map(|()| Vec::new())?)
@@ -158,7 +157,7 @@ async fn select(round_trips: u64) -> Duration {
 }
 
 async fn stream(messages: u64) -> Duration {
-    let (sender, receiver) = async_channel::bounded(CAP);
+    let (sender, receiver) = async_channel::bounded(STREAM_CAP);
     let (told, ready) = async_channel::bounded(1);
     let partner = spawn(async move {
         told.try_send(()).expect("there is room");
@@ -294,11 +293,14 @@ async fn attend(mut stream: Io<TcpStream>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::solo::tasks::tests::{answers, serves};
+    use crate::solo::tasks::tests::serves;
+    use crate::solo::tests::{FOR_STACKS, answers};
 
     #[test]
     fn every_workload_has_its_answer() {
-        answers("smol", play);
+        for procs in [1, 2] {
+            answers("smol", play, procs, &FOR_STACKS);
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) fn play(job: &Job) -> Answer {
             // Where this process may run is settled by whoever has started it.
             paced(job, |count| handoffs(&baton, Placement::Free, count))
         }
-        "echo" => blocking::echo(&Host::Threads, job),
+        "echo" => job.echo(&Host::Threads),
         "deep-recursion" => {
             let bytes = job.size << 20;
             let deep = thread::Builder::new()

@@ -1,9 +1,24 @@
 //! Somebody who wakes up at moments that are set beforehand, and how late that is.
 
+use std::hint;
 use std::time::{Duration, Instant};
 
 use super::Answer;
 use crate::peers::latencies::Latencies;
+
+/// Between two moments, beside hogs and beside a thread that is blocked.
+pub(super) const BESIDE_HOGS: Duration = Duration::from_millis(10);
+pub(super) const BESIDE_BLOCKED: Duration = Duration::from_millis(1);
+
+/// How many hogs there are for each core.
+pub(super) const HOGS_PER_PROC: usize = 2;
+
+/// Uses the CPU until `end`, and knows of no runtime.
+pub(super) fn hog(end: Instant) {
+    while Instant::now() < end {
+        hint::spin_loop();
+    }
+}
 
 /// Moments with a period between them.
 #[derive(Debug)]

@@ -15,16 +15,15 @@ use tokio::sync::Semaphore;
 use tokio::task::{self, JoinHandle};
 
 use super::pace::{once, paced};
-use super::tasks::{self as common, Async, http};
-use super::{Answer, Job};
+use super::tasks::{self as common, Async};
+use super::{Answer, Job, http};
 use crate::peers::channels::Counted as _;
+use crate::peers::channels::pairs::STREAM_CAP;
 use crate::peers::channels::sieve::Sieve;
 use crate::peers::channels::tasks::{self as channels, run};
 use crate::peers::echo::Host;
 use crate::peers::locks::{Section, tasks as locks};
 use crate::peers::tasks::{Workers, runtime};
-
-const CAP: usize = 128;
 
 pub(super) fn play(job: &Job) -> Answer {
     let tokio = runtime(match job.procs() {
@@ -33,7 +32,9 @@ pub(super) fn play(job: &Job) -> Answer {
     })?;
     match job.workload.as_str() {
         "pingpong" => paced(job, |count| Ok(run(&tokio, channels::pingpong(count)))),
-        "stream" => paced(job, |count| Ok(run(&tokio, channels::stream(CAP, count)))),
+        "stream" => paced(job, |count| {
+            Ok(run(&tokio, channels::stream(STREAM_CAP, count)))
+        }),
         "select" => paced(job, |count| Ok(run(&tokio, channels::select_wait(count)))),
         "mutex" => paced(job, |count| Ok(run(&tokio, locks::mutex_alone(count)))),
         "mutex-contended" => paced(job, |count| {
@@ -45,10 +46,10 @@ pub(super) fn play(job: &Job) -> Answer {
             once(messages, || Ok(run(&tokio, channels::sieve(sieve.clone()))))
         }
         "skynet" => {
-            let tree = common::skynet(job)?;
+            let tree = job.tree()?;
             once(tree.leaves, || Ok(run(&tokio, channels::skynet(tree))))
         }
-        "echo" => common::echo(&Host::Tokio(tokio), job),
+        "echo" => job.echo(&Host::Tokio(tokio)),
         "http" => {
             let listener = http::listen()?;
             Ok(run(&tokio, serve(listener)).map(|()| Vec::new())?)
@@ -141,11 +142,14 @@ async fn attend(mut stream: TcpStream) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::solo::tasks::tests::{answers, serves};
+    use crate::solo::tasks::tests::serves;
+    use crate::solo::tests::{FOR_STACKS, answers};
 
     #[test]
     fn every_workload_has_its_answer() {
-        answers("tokio", play);
+        for procs in [1, 2] {
+            answers("tokio", play, procs, &FOR_STACKS);
+        }
     }
 
     #[test]

@@ -124,6 +124,9 @@ pub(crate) struct Mpmc {
 pub(crate) const SIDES: u64 = 4;
 pub(crate) const MPMC_CAP: usize = 128;
 
+/// Of the channel of a stream that has room.
+pub(crate) const STREAM_CAP: usize = 128;
+
 impl Scene for Mpmc {
     fn play<K: Channels>(&self) -> io::Result<Duration> {
         let each = self.messages.div_ceil(SIDES);

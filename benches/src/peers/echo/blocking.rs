@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Client, Race};
 use crate::peers::kinds::{Goroutines, Kind, Threads};
+use crate::peers::may::{self, Coroutines};
 use crate::peers::sockets::Pairs;
 
 /// Who may block in a socket.
@@ -27,6 +28,17 @@ impl Blocking for Goroutines {
     }
 
     /// No need: who spawns has its turn among the others.
+    fn wait_for_begin(_: &Race) {}
+}
+
+impl Blocking for Coroutines {
+    type Stream = ::may::net::TcpStream;
+
+    fn adopt(stream: TcpStream) -> io::Result<Self::Stream> {
+        Ok(may::adopt(stream))
+    }
+
+    /// As with goroutines.
     fn wait_for_begin(_: &Race) {}
 }
 

@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use super::kinds::{Goroutines, Threads};
 use super::latencies::Latencies;
+use super::may::{self, Coroutines};
 use super::smol as executor;
 use super::sockets::Pairs;
 use crate::measure::Result;
@@ -72,6 +73,8 @@ pub(crate) enum Host {
     Threads,
     Tokio(tokio::runtime::Runtime),
     Smol(executor::Runtime),
+    /// Whose workers are those of the process.
+    May,
 }
 
 impl Host {
@@ -82,6 +85,10 @@ impl Host {
             Self::Threads => blocking::serve::<Threads>(streams, bytes),
             Self::Tokio(runtime) => runtime.block_on(tasks::serve(streams, bytes)),
             Self::Smol(runtime) => runtime.run(smol::serve(streams, bytes)),
+            Self::May => {
+                let serve = move || blocking::serve::<Coroutines>(streams, bytes);
+                may::join(may::spawn(serve))
+            }
         }
     }
 
@@ -109,6 +116,9 @@ impl Host {
             Self::Threads => blocking::race::<Threads>(pairs, &race),
             Self::Tokio(runtime) => runtime.block_on(tasks::race(pairs, &race)),
             Self::Smol(runtime) => runtime.run(smol::race(pairs, Arc::clone(&race))),
+            Self::May => may::join(may::spawn(move || {
+                blocking::race::<Coroutines>(pairs, &race)
+            })),
         };
         Ok(Trips {
             interval: load.interval,
@@ -164,6 +174,7 @@ impl Client {
     /// when it is over.
     fn answered(&mut self, sent: Instant) -> Option<Instant> {
         let now = Instant::now();
+        assert!(self.answer == self.message, "a wrong answer");
         match self.race.window.get() {
             None => Some(now),
             Some(window) if now >= window.end => None,
@@ -218,6 +229,7 @@ mod tests {
             let end = start + load.interval;
             let window = OnceLock::from(Window { start, end });
             let mut client = Arc::new(Race { load, window }).client();
+            client.answer.copy_from_slice(&client.message);
             let goes_on = client.answered(Instant::now()).is_some();
             (goes_on, client.latencies.len())
         };

@@ -7,36 +7,20 @@ use std::time::{Duration, Instant};
 
 use super::Blocking;
 use crate::measure::Result;
-use crate::peers::parked::Memory;
+use crate::solo::crowd::{Gathering, IDLE, LEAD_EACH, Moments, late};
 use crate::solo::usage::Usage;
-
-/// Over which the moments of sleepers are spread, and how long before the first all are spawned.
-const SPREAD: Duration = Duration::from_millis(100);
-const LEAD: Duration = Duration::from_millis(100);
-const LEAD_EACH: Duration = Duration::from_micros(2);
-
-/// How long nothing happens.
-const IDLE: Duration = Duration::from_secs(1);
 
 /// How late each wakes up.
 pub(super) fn sleepers<K: Blocking>(count: usize) -> io::Result<Vec<Duration>> {
-    let number = u32::try_from(count).map_err(io::Error::other)?;
     let mut handles = Vec::with_capacity(count);
-    let first = Instant::now() + LEAD + LEAD_EACH * number;
-    for index in 0..number {
-        let due = first + SPREAD.mul_f64(f64::from(index) / f64::from(number));
+    let moments = Moments::new(count, LEAD_EACH).map_err(io::Error::other)?;
+    for due in moments.all() {
         handles.push(K::spawn(move || {
             K::sleep(due.saturating_duration_since(Instant::now()));
-            let now = Instant::now();
-            assert!(now >= due, "woken {:?} too early", due - now);
-            now - due
+            late(due)
         })?);
     }
-    if Instant::now() > first {
-        return Err(io::Error::other(
-            "the first was due before all were spawned",
-        ));
-    }
+    moments.check().map_err(io::Error::other)?;
     Ok(handles.into_iter().map(K::join).collect())
 }
 
@@ -76,22 +60,11 @@ impl<K: Blocking> Crowd<K> {
 
 /// What each of them costs.
 pub(super) fn parked<K: Blocking>(count: usize) -> io::Result<Vec<(&'static str, f64)>> {
-    let before = Memory::now();
-    let start = Instant::now();
+    let gathering = Gathering::begin();
     let crowd = Crowd::<K>::gather(count)?;
-    let spawned = start.elapsed();
-    let after = Memory::now();
-
-    let start = Instant::now();
+    let release = gathering.complete();
     crowd.release();
-    let woken = start.elapsed();
-
-    let each = |total: f64| total / count as f64;
-    Ok(vec![
-        ("bytes", each(after.bytes - before.bytes)),
-        ("spawn", each(spawned.as_nanos() as f64)),
-        ("wake", each(woken.as_nanos() as f64)),
-    ])
+    Ok(release.answer(count))
 }
 
 /// What the process does while all of them wait.

@@ -9,14 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::pace::{once, paced};
 use super::tick::lateness;
-use super::{Answer, Job};
+use super::{Answer, Job, YIELDERS};
 use crate::measure::time;
-use crate::peers::channels::pairs::{Mpmc, PingPong, SelectWait, Stream};
+use crate::peers::channels::pairs::{Mpmc, PingPong, STREAM_CAP, SelectWait, Stream};
 use crate::peers::channels::sieve::Sieve;
-use crate::peers::channels::skynet::Skynet;
 use crate::peers::channels::starting::{self, Party};
 use crate::peers::channels::{Channels, Counted, Scene};
-use crate::peers::echo::Host;
 use crate::peers::kinds::{Goroutines, Threads};
 use crate::peers::locks::{Contended, Mutex, MutexAlone, Section};
 use crate::peers::threads;
@@ -77,20 +75,17 @@ pub(super) trait Home {
     fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T;
 }
 
-/// How many yield in `yield-200`.
-const CROWD: u64 = 200;
-
 /// Does everything but what depends on the kind.
 pub(super) fn play<H: Home>(home: &H, job: &Job) -> Answer {
     match job.workload.as_str() {
         "yield-2" => paced(job, |count| Ok(home.enter(|| yields::<H::Kind>(2, count))?)),
         "yield-200" => {
-            let all = CROWD * job.size as u64;
-            once(all, || Ok(home.enter(|| yields::<H::Kind>(CROWD, all))?))
+            let all = YIELDERS * job.size as u64;
+            once(all, || Ok(home.enter(|| yields::<H::Kind>(YIELDERS, all))?))
         }
         "pingpong" => scenes(home, job, |round_trips| PingPong { round_trips }),
         "stream" => scenes(home, job, |messages| Stream {
-            cap: Some(128),
+            cap: Some(STREAM_CAP),
             messages,
         }),
         "mpmc" => scenes(home, job, |messages| Mpmc { messages }),
@@ -100,13 +95,7 @@ pub(super) fn play<H: Home>(home: &H, job: &Job) -> Answer {
             Contended::<<H::Kind as Blocking>::Mutex>::new(Section::Short, count)
         }),
         "sieve" => whole(home, &Sieve::new(job.size)),
-        "skynet" => {
-            let leaves = job.size as u64;
-            if leaves == 0 || 10_u64.pow(leaves.ilog10()) != leaves {
-                return Err(format!("{leaves} leaves: must be a power of ten").into());
-            }
-            whole(home, &Skynet { leaves })
-        }
+        "skynet" => whole(home, &job.tree()?),
         "spawn-join" => paced(job, |count| {
             Ok(home.enter(|| spawn_joins::<H::Kind>(count))?)
         }),
@@ -130,7 +119,7 @@ fn play_once<H: Home>(home: &H, job: &Job) -> Answer {
         "hogs" => lateness(home.enter(|| ticking::hogs::<H::Kind>(job.procs(), size))?),
         "blocked" => lateness(home.enter(|| ticking::blocked::<H::Kind>(job.procs(), size))?),
         "http" => {
-            let listener = super::tasks::http::listen()?;
+            let listener = super::http::listen()?;
             Ok(home
                 .enter(|| http::serve::<H::Kind>(listener))
                 .map(|()| Vec::new())?)
@@ -149,11 +138,6 @@ fn whole<H: Home>(home: &H, scene: &(impl Scene + Counted)) -> Answer {
 
 fn enter<H: Home>(home: &H, scene: &impl Scene) -> io::Result<Duration> {
     home.enter(|| scene.play::<H::Kind>())
-}
-
-/// `echo` on a host of the other suites.
-pub(super) fn echo(host: &Host, job: &Job) -> Answer {
-    super::tasks::echo(host, job)
 }
 
 /// So many that yield in turn, all together `count` times.
@@ -211,63 +195,20 @@ fn link<K: Channels>(left: u64, told: K::Sender<bool>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::solo::tests::{answers, job};
     use crate::solo::{goroutines, threads};
-
-    fn job(workload: &str, size: usize) -> Job {
-        Job {
-            peer: "p".into(),
-            workload: workload.into(),
-            procs: 2,
-            interval_ms: 2,
-            size,
-        }
-    }
 
     #[test]
     fn goroutines_and_threads_do_every_workload() {
-        let paced = [
-            "yield-2",
-            "pingpong",
-            "stream",
-            "mpmc",
-            "select",
-            "mutex",
-            "mutex-contended",
-            "spawn-join",
-            "chained-spawn",
-            "handoff",
-        ];
-        let once = [
-            ("yield-200", 3),
-            ("sieve", 9),
-            ("skynet", 10),
-            ("spawn-100k", 9),
-            ("deep-recursion", 2),
-        ];
-        let late = [("sleep-10k", 20), ("hogs", 30), ("blocked", 30)];
-        let paced = paced.map(|name| (name, 0, &["ns", "ops"][..]));
-        let once = once.map(|(name, size)| (name, size, &["ns"][..]));
-        let late = late.map(|(name, size)| (name, size, &["p50", "p99", "max"][..]));
-        let others = [
-            ("parked", 9, &["bytes", "spawn", "wake"][..]),
-            ("idle", 9, &["cpu", "switches"]),
-            ("echo", 2, &["ns", "p50", "p99", "p999"]),
-        ];
-        let all = paced.into_iter().chain(once).chain(late).chain(others);
-        for (name, size, keys) in all {
-            for play in [goroutines::play, threads::play] {
-                let answer = play(&job(name, size)).unwrap();
-                let found: Vec<_> = answer.iter().map(|(key, _)| *key).collect();
-                assert_eq!(found, keys, "{name}");
-            }
-        }
+        answers("gopark", goroutines::play, 2, &[]);
+        answers("threads", threads::play, 2, &[]);
     }
 
     #[test]
     fn what_is_unknown_or_cannot_be_is_named() {
-        let refused = goroutines::play(&job("juggle", 1)).unwrap_err();
+        let refused = goroutines::play(&job("gopark", "juggle", 2, 1)).unwrap_err();
         assert!(refused.to_string().contains("juggle"), "{refused}");
-        let refused = goroutines::play(&job("skynet", 12)).unwrap_err();
+        let refused = goroutines::play(&job("gopark", "skynet", 2, 12)).unwrap_err();
         assert!(refused.to_string().contains("12 leaves"), "{refused}");
     }
 
@@ -285,7 +226,7 @@ mod tests {
                     http::serve::<Threads>(listener)
                 }
             });
-            crate::solo::tasks::http::ask(addr);
+            crate::solo::http::tests::ask(addr);
         }
     }
 }

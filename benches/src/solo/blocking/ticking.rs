@@ -1,17 +1,12 @@
 //! Some that sleep for a short time again and again beside others that hold a thread.
 
-use std::hint;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::Blocking;
 use crate::peers::threads;
-use crate::solo::tick::Ticks;
-
-/// Beside hogs, and beside a thread that is blocked.
-const LONG: Duration = Duration::from_millis(10);
-const SHORT: Duration = Duration::from_millis(1);
+use crate::solo::tick::{BESIDE_BLOCKED, BESIDE_HOGS, HOGS_PER_PROC, Ticks, hog};
 
 /// Some that tick.
 struct Tickers<K: Blocking> {
@@ -70,15 +65,11 @@ fn tick<K: Blocking>(
 
 /// Hogs that know nothing of a runtime.
 pub(super) fn hogs<K: Blocking>(procs: usize, ms: usize) -> io::Result<Vec<Duration>> {
-    let ticker = Tickers::<K>::start(1, LONG)?;
+    let ticker = Tickers::<K>::start(1, BESIDE_HOGS)?;
     let end = ticker.begin(Duration::from_millis(ms as u64));
-    let mut hogs = Vec::with_capacity(2 * procs);
-    for _ in 0..2 * procs {
-        hogs.push(K::spawn(move || {
-            while Instant::now() < end {
-                hint::spin_loop();
-            }
-        })?);
+    let mut hogs = Vec::with_capacity(HOGS_PER_PROC * procs);
+    for _ in 0..HOGS_PER_PROC * procs {
+        hogs.push(K::spawn(move || hog(end))?);
     }
     hogs.into_iter().for_each(K::join);
     Ok(ticker.late())
@@ -86,7 +77,7 @@ pub(super) fn hogs<K: Blocking>(procs: usize, ms: usize) -> io::Result<Vec<Durat
 
 /// A thread in the kernel, of which nobody is told.
 pub(super) fn blocked<K: Blocking>(procs: usize, ms: usize) -> io::Result<Vec<Duration>> {
-    let tickers = Tickers::<K>::start(procs, SHORT)?;
+    let tickers = Tickers::<K>::start(procs, BESIDE_BLOCKED)?;
     let time = Duration::from_millis(ms as u64);
     tickers.begin(time);
     K::join(K::spawn(move || threads::sleep(time))?);

@@ -6,47 +6,34 @@ use std::time::{Duration, Instant};
 use may::coroutine::{self, JoinHandle};
 
 use super::gate::Gate;
-use super::spawn::{self, join, spawn};
 use crate::measure::Result;
-use crate::peers::parked::Memory;
+use crate::peers::may::{join, root, spawn};
 use crate::solo::Answer;
+use crate::solo::crowd::{Gathering, IDLE, Moments, late};
 use crate::solo::tick::lateness;
 use crate::solo::usage::Usage;
 
-/// Over what the moments are spread at which sleepers wake up.
-const SPREAD: Duration = Duration::from_millis(100);
-
-/// From the first spawn until the first moment: this, or this for each of them. A new stack is two
-/// calls of the kernel, some ten microseconds, and all are to be asleep by then.
-const LEAD: Duration = Duration::from_millis(100);
+/// A new stack is two calls of the kernel, some ten microseconds, and all are to be asleep before
+/// the first moment.
 const LEAD_EACH: Duration = Duration::from_micros(100);
 
-/// How long nothing happens.
-const IDLE: Duration = Duration::from_secs(1);
-
 pub(super) fn sleepers(count: usize) -> Answer {
-    match spawn::root(move || sleep_all(count as u32))? {
-        Some(late) => lateness(late),
-        None => Err("the first was due before all were spawned".into()),
-    }
+    lateness(root(move || sleep_all(count))??)
 }
 
-/// How late they wake up; `None` if spawning has taken too long.
-fn sleep_all(count: u32) -> Option<Vec<Duration>> {
-    let begin = Instant::now() + LEAD.max(LEAD_EACH * count);
-    let mut handles = Vec::with_capacity(count as usize);
-    for index in 0..count {
-        let due = begin + SPREAD.mul_f64(f64::from(index) / f64::from(count));
+/// How late they wake up.
+fn sleep_all(count: usize) -> std::result::Result<Vec<Duration>, String> {
+    let mut handles = Vec::with_capacity(count);
+    let moments = Moments::new(count, LEAD_EACH)?;
+    for due in moments.all() {
         handles.push(spawn(move || {
             coroutine::sleep(due.saturating_duration_since(Instant::now()));
-            let now = Instant::now();
-            assert!(now >= due, "woken {:?} too early", due - now);
-            now - due
+            late(due)
         }));
     }
-    let in_time = Instant::now() < begin;
+    let in_time = moments.check();
     let late = handles.into_iter().map(join).collect();
-    in_time.then_some(late)
+    in_time.map(|()| late)
 }
 
 /// Coroutines that are all blocked at a gate.
@@ -74,26 +61,17 @@ impl Crowd {
 }
 
 pub(super) fn parked(count: usize) -> Answer {
-    spawn::root(move || {
-        let before = Memory::now();
-        let start = Instant::now();
+    root(move || {
+        let gathering = Gathering::begin();
         let crowd = Crowd::gather(count);
-        let spawned = start.elapsed();
-        let after = Memory::now();
-        let start = Instant::now();
+        let release = gathering.complete();
         crowd.release();
-        let woken = start.elapsed();
-        let each = |total: f64| total / count as f64;
-        vec![
-            ("bytes", each(after.bytes - before.bytes)),
-            ("spawn", each(spawned.as_nanos() as f64)),
-            ("wake", each(woken.as_nanos() as f64)),
-        ]
+        release.answer(count)
     })
 }
 
 pub(super) fn idle(count: usize) -> Answer {
-    let used: Result<_> = spawn::root(move || {
+    let used: Result<_> = root(move || {
         let crowd = Crowd::gather(count);
         let used = Usage::now().and_then(|before| {
             coroutine::sleep(IDLE);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use may::sync::SyncFlag;
 
-use super::spawn::{join, spawn};
+use crate::peers::may::{join, spawn};
 
 /// Of one use.
 pub(super) struct Gate {

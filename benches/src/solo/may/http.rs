@@ -1,55 +1,26 @@
 //! A server that says hello.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::Ipv4Addr;
-use std::process;
 
-use may::net::{TcpListener, TcpStream};
+use may::net::TcpListener;
 
-use super::spawn::spawn;
-use crate::solo::Answer;
-use crate::solo::tasks::http::{ANSWER, BUFFER_BYTES, Requests};
+use crate::peers::may::{root, spawn};
+use crate::solo::{Answer, http};
 
-/// Serves until standard input is closed.
+/// Serves until the process ends.
 pub(super) fn play() -> Answer {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let port = listener.local_addr()?.port();
-    spawn(move || {
-        let Err(error) = accept(&listener);
-        // Nobody joins this one.
-        let _ = writeln!(io::stderr(), "accept: {error}");
-        process::exit(1);
-    });
-    let mut out = io::stdout().lock();
-    writeln!(out, "{{\"port\":{port}}}")?;
-    out.flush()?;
-    drop(out);
-    io::copy(&mut io::stdin().lock(), &mut io::sink())?;
+    http::announce(listener.local_addr()?)?;
+    root(move || serve(&listener))??;
     Ok(vec![])
 }
 
-/// What never comes.
-enum Never {}
-
-fn accept(listener: &TcpListener) -> io::Result<Never> {
+fn serve(listener: &TcpListener) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept()?;
         // An error is the end of this connection only.
-        spawn(move || serve(stream));
-    }
-}
-
-fn serve(mut stream: TcpStream) -> io::Result<()> {
-    let mut requests = Requests::default();
-    let mut buffer = [0; BUFFER_BYTES];
-    loop {
-        let count = stream.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(());
-        }
-        for _ in 0..requests.ended(&buffer[..count]) {
-            stream.write_all(ANSWER)?;
-        }
+        spawn(move || http::answer(stream));
     }
 }
 
@@ -61,7 +32,7 @@ pub(super) mod tests {
     pub(in super::super) fn answers_every_request() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let addr = listener.local_addr().unwrap();
-        spawn(move || accept(&listener).is_ok());
-        crate::solo::tasks::http::ask(addr);
+        spawn(move || serve(&listener).is_ok());
+        http::tests::ask(addr);
     }
 }

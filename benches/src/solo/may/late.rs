@@ -2,7 +2,6 @@
 //!
 //! may knows no word for a call that blocks its thread.
 
-use std::hint;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,28 +9,18 @@ use std::time::{Duration, Instant};
 use may::coroutine::{self, JoinHandle};
 
 use super::gate::Gate;
-use super::spawn::{self, join, spawn};
+use crate::peers::may::{join, root, spawn};
 use crate::peers::threads;
 use crate::solo::Answer;
-use crate::solo::tick::{Ticks, lateness};
-
-const HOGS_PER_PROC: usize = 2;
-const BESIDE_HOGS: Duration = Duration::from_millis(10);
-const BESIDE_BLOCKED: Duration = Duration::from_millis(1);
+use crate::solo::tick::{BESIDE_BLOCKED, BESIDE_HOGS, HOGS_PER_PROC, Ticks, hog, lateness};
 
 pub(super) fn hogs(procs: usize, time: Duration) -> Answer {
-    lateness(spawn::root(move || {
+    lateness(root(move || {
         let gate = Gate::new(1);
         let deadline = Instant::now() + BESIDE_HOGS + time;
         let ticker = tick(BESIDE_HOGS, &gate, move || Instant::now() >= deadline);
         gate.wait_for_all();
-        let hogs = (0..HOGS_PER_PROC * procs).map(|_| {
-            spawn(move || {
-                while Instant::now() < deadline {
-                    hint::spin_loop();
-                }
-            })
-        });
+        let hogs = (0..HOGS_PER_PROC * procs).map(|_| spawn(move || hog(deadline)));
         let hogs: Vec<_> = hogs.collect();
         let late = join(ticker);
         hogs.into_iter().for_each(join);
@@ -40,7 +29,7 @@ pub(super) fn hogs(procs: usize, time: Duration) -> Answer {
 }
 
 pub(super) fn blocked(procs: usize, time: Duration) -> Answer {
-    lateness(spawn::root(move || {
+    lateness(root(move || {
         let gate = Gate::new(procs);
         let over = Arc::new(AtomicBool::new(false));
         let tickers = (0..procs).map(|_| {

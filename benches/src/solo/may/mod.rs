@@ -15,24 +15,21 @@
 
 mod bounded;
 mod crowds;
-mod echo;
 mod gate;
 mod http;
 mod late;
 mod pairs;
-mod spawn;
 mod tasks;
 
 use std::time::Duration;
 
 use super::pace::{once, paced};
-use super::{Answer, Job};
+use super::{Answer, Job, YIELDERS};
 use crate::measure::Result;
 use crate::peers::channels::Counted as _;
 use crate::peers::channels::sieve::Sieve;
-use crate::peers::channels::skynet::Skynet;
-
-const YIELDERS: u64 = 200;
+use crate::peers::echo::Host;
+use crate::peers::may::root;
 
 pub(super) fn play(job: &Job) -> Answer {
     may::config().set_workers(job.procs());
@@ -40,7 +37,7 @@ pub(super) fn play(job: &Job) -> Answer {
     match job.workload.as_str() {
         "yield-2" => rooted(job, |count| tasks::yields(2, count.div_ceil(2))),
         "yield-200" => once(YIELDERS * size, || {
-            spawn::root(move || tasks::yields(YIELDERS, size))
+            root(move || tasks::yields(YIELDERS, size))
         }),
         "pingpong" => rooted(job, pairs::pingpong),
         "select" => rooted(job, pairs::select),
@@ -49,16 +46,17 @@ pub(super) fn play(job: &Job) -> Answer {
         "spawn-join" => rooted(job, tasks::spawn_joins),
         "spawn-100k" => once(size, || Ok(tasks::spawn_many(size))),
         "chained-spawn" => rooted(job, tasks::chain),
-        "skynet" => once(size, || {
-            spawn::root(move || tasks::skynet(Skynet { leaves: size }))
-        }),
+        "skynet" => {
+            let tree = job.tree()?;
+            once(tree.leaves, || root(move || tasks::skynet(tree)))
+        }
         "sieve" => sieve(&Sieve::new(job.size)),
         "mutex" => rooted(job, tasks::mutex_alone),
         "mutex-contended" => rooted(job, tasks::mutex_contended),
         "sleep-10k" => crowds::sleepers(job.size),
         "parked" => crowds::parked(job.size),
         "idle" => crowds::idle(job.size),
-        "echo" => echo::play(job.size, job.interval()),
+        "echo" => job.echo(&Host::May),
         "http" => http::play(),
         "hogs" => late::hogs(job.procs(), Duration::from_millis(size)),
         "blocked" => late::blocked(job.procs(), Duration::from_millis(size)),
@@ -68,58 +66,25 @@ pub(super) fn play(job: &Job) -> Answer {
 
 /// Paced, each run on a coroutine that the main thread joins.
 fn rooted(job: &Job, run: fn(u64) -> Duration) -> Answer {
-    paced(job, |count| spawn::root(move || run(count)))
+    paced(job, |count| root(move || run(count)))
 }
 
 fn sieve(sieve: &Sieve) -> Answer {
     once(sieve.operations(), || -> Result<Duration> {
         let sieve = sieve.clone();
-        spawn::root(move || tasks::sieve(&sieve))
+        root(move || tasks::sieve(&sieve))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const PLAYED: [(&str, usize, usize); 19] = [
-        ("yield-2", 0, 2),
-        ("yield-200", 3, 1),
-        ("pingpong", 0, 2),
-        ("select", 0, 2),
-        ("stream", 0, 2),
-        ("mpmc", 0, 2),
-        ("spawn-join", 0, 2),
-        ("spawn-100k", 100, 1),
-        ("chained-spawn", 0, 2),
-        ("skynet", 100, 1),
-        ("sieve", 9, 1),
-        ("mutex", 0, 2),
-        ("mutex-contended", 0, 2),
-        ("sleep-10k", 10, 3),
-        ("parked", 10, 3),
-        ("idle", 10, 2),
-        ("echo", 3, 4),
-        ("hogs", 30, 3),
-        ("blocked", 20, 3),
-    ];
+    use crate::solo::tests::{FOR_STACKS, answers};
 
     /// One test for all: the number of workers is set once in a process.
     #[test]
     fn every_workload_is_played_to_its_end() {
-        let job = |workload: &str, size| Job {
-            peer: "may".into(),
-            workload: workload.into(),
-            procs: 2,
-            interval_ms: 2,
-            size,
-        };
-        for (workload, size, numbers) in PLAYED {
-            let answer = play(&job(workload, size)).expect(workload);
-            assert_eq!(answer.len(), numbers, "{workload}");
-            assert!(answer.iter().all(|(_, number)| number.is_finite()));
-        }
+        answers("may", play, 2, &FOR_STACKS);
         http::tests::answers_every_request();
-        assert!(play(&job("deep-recursion", 1)).is_err());
     }
 }

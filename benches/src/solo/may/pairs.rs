@@ -8,11 +8,9 @@ use may::sync::{Semphore, SyncFlag, mpmc, mpsc};
 
 use super::bounded;
 use super::gate::{self, Party};
-use super::spawn::{join, spawn};
 use crate::measure::time;
-use crate::peers::channels::pairs::{MPMC_CAP, SIDES};
-
-const STREAM_CAP: usize = 128;
+use crate::peers::channels::pairs::{MPMC_CAP, SIDES, STREAM_CAP};
+use crate::peers::may::{join, spawn};
 
 /// Says to a receiver that a sender has sent all. The end of may's channel for several receivers
 /// does not always wake all of them.

@@ -9,11 +9,11 @@ use may::sync::{Mutex, mpsc};
 
 use super::bounded;
 use super::gate::{self, Party};
-use super::spawn::{join, spawn};
 use crate::measure::time;
 use crate::peers::channels::sieve::Sieve;
 use crate::peers::channels::skynet::Skynet;
 use crate::peers::locks::{INSIDE, OUTSIDE, PARTIES, work};
+use crate::peers::may::{join, spawn};
 
 /// So many coroutines, each of which yields `each` times.
 pub(super) fn yields(coroutines: u64, each: u64) -> Duration {

@@ -5,34 +5,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Async;
-use crate::peers::parked::Memory;
+use crate::solo::crowd::{Gathering, IDLE, LEAD_EACH, Moments, late};
 use crate::solo::usage::Usage;
-
-/// Over which the moments of sleepers are spread, and how long before the first all are spawned.
-const SPREAD: Duration = Duration::from_millis(100);
-const LEAD: Duration = Duration::from_millis(100);
-const LEAD_EACH: Duration = Duration::from_micros(2);
-
-/// How long nothing happens.
-const IDLE: Duration = Duration::from_secs(1);
 
 /// How late each wakes up.
 pub(super) async fn sleepers<A: Async>(count: usize) -> Result<Vec<Duration>, String> {
-    let number = u32::try_from(count).map_err(|_| format!("{count} sleepers are too many"))?;
     let mut handles = Vec::with_capacity(count);
-    let first = Instant::now() + LEAD + LEAD_EACH * number;
-    for index in 0..number {
-        let due = first + SPREAD.mul_f64(f64::from(index) / f64::from(number));
+    let moments = Moments::new(count, LEAD_EACH)?;
+    for due in moments.all() {
         handles.push(A::spawn(async move {
             A::sleep_until(due).await;
-            let now = Instant::now();
-            assert!(now >= due, "woken {:?} too early", due - now);
-            now - due
+            late(due)
         }));
     }
-    if Instant::now() > first {
-        return Err("the first was due before all were spawned".into());
-    }
+    moments.check()?;
     let mut late = Vec::with_capacity(count);
     for handle in handles {
         late.push(A::join(handle).await);
@@ -72,22 +58,11 @@ impl<A: Async> Crowd<A> {
 
 /// What each of them costs.
 pub(super) async fn parked<A: Async>(count: usize) -> Vec<(&'static str, f64)> {
-    let before = Memory::now();
-    let start = Instant::now();
+    let gathering = Gathering::begin();
     let crowd = Crowd::<A>::gather(count).await;
-    let spawned = start.elapsed();
-    let after = Memory::now();
-
-    let start = Instant::now();
+    let release = gathering.complete();
     crowd.release().await;
-    let woken = start.elapsed();
-
-    let each = |total: f64| total / count as f64;
-    vec![
-        ("bytes", each(after.bytes - before.bytes)),
-        ("spawn", each(spawned.as_nanos() as f64)),
-        ("wake", each(woken.as_nanos() as f64)),
-    ]
+    release.answer(count)
 }
 
 /// What the process does while all of them wait.

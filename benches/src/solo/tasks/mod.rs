@@ -3,7 +3,6 @@
 //! What they do with channels and locks of their own stands with each of them.
 
 mod crowds;
-pub(super) mod http;
 mod ticking;
 
 use std::convert::Infallible;
@@ -15,11 +14,8 @@ use async_channel::{Receiver, Sender};
 
 use super::pace::{once, paced};
 use super::tick::lateness;
-use super::{Answer, Job};
-use crate::measure::Result;
+use super::{Answer, Job, YIELDERS};
 use crate::peers::channels::pairs::{MPMC_CAP, SIDES};
-use crate::peers::channels::skynet::Skynet;
-use crate::peers::echo::{Host, Load};
 
 /// Whatever runs tasks.
 pub(super) trait Async: 'static {
@@ -52,8 +48,8 @@ pub(super) fn play<A: Async>(host: &A, job: &Job) -> Answer {
     match job.workload.as_str() {
         "yield-2" => paced(job, |count| Ok(host.run(yields::<A>(2, count)))),
         "yield-200" => {
-            let all = 200 * size as u64;
-            once(all, || Ok(host.run(yields::<A>(200, all))))
+            let all = YIELDERS * size as u64;
+            once(all, || Ok(host.run(yields::<A>(YIELDERS, all))))
         }
         "mpmc" => paced(job, |count| Ok(host.run(mpmc::<A>(count)))),
         "spawn-join" => paced(job, |count| Ok(host.run(spawn_joins::<A>(count)))),
@@ -66,30 +62,6 @@ pub(super) fn play<A: Async>(host: &A, job: &Job) -> Answer {
         "blocked" => lateness(host.run(ticking::blocked::<A>(procs, size))),
         _ => job.unknown(),
     }
-}
-
-pub(super) fn echo(host: &Host, job: &Job) -> Answer {
-    let trips = host.race(Load {
-        connections: job.size,
-        bytes: 64,
-        interval: job.interval(),
-    })?;
-    let latencies = &trips.latencies;
-    Ok(vec![
-        ("ns", trips.ns_each()),
-        ("p50", latencies.quantile_us(0.5)),
-        ("p99", latencies.quantile_us(0.99)),
-        ("p999", latencies.quantile_us(0.999)),
-    ])
-}
-
-/// The tree of that size.
-pub(super) fn skynet(job: &Job) -> Result<Skynet> {
-    let leaves = job.size as u64;
-    if leaves == 0 || leaves != 10_u64.pow(leaves.ilog10()) {
-        return Err(format!("{leaves} leaves are no power of ten").into());
-    }
-    Ok(Skynet { leaves })
 }
 
 /// Runs all of them at once: the time from the start, when all are there, until the last is done.
@@ -221,55 +193,7 @@ pub(super) mod tests {
     use std::net::TcpListener;
 
     use super::*;
-
-    const NS: &[&str] = &["ns"];
-    const PACED: &[&str] = &["ns", "ops"];
-    const LATENESS: &[&str] = &["p50", "p99", "max"];
-
-    /// Workloads with a small size, and what stands in their answer.
-    const WORKLOADS: [(&str, usize, &[&str]); 18] = [
-        ("yield-2", 0, PACED),
-        ("yield-200", 2, NS),
-        ("pingpong", 0, PACED),
-        ("stream", 0, PACED),
-        ("mpmc", 0, PACED),
-        ("select", 0, PACED),
-        ("spawn-join", 0, PACED),
-        ("spawn-100k", 100, NS),
-        ("chained-spawn", 0, PACED),
-        ("skynet", 100, NS),
-        ("sieve", 10, NS),
-        ("mutex", 0, PACED),
-        ("mutex-contended", 0, PACED),
-        ("sleep-10k", 20, LATENESS),
-        ("parked", 50, &["bytes", "spawn", "wake"]),
-        ("idle", 10, &["cpu", "switches"]),
-        ("hogs", 30, LATENESS),
-        ("blocked", 20, LATENESS),
-    ];
-
-    /// Plays all of them, and echo.
-    pub(in crate::solo) fn answers(peer: &str, play: fn(&Job) -> Answer) {
-        let echo = [("echo", 3, &["ns", "p50", "p99", "p999"][..])];
-        for procs in [1, 2] {
-            for &(workload, size, metrics) in WORKLOADS.iter().chain(&echo) {
-                let job = Job {
-                    peer: peer.into(),
-                    workload: workload.into(),
-                    procs,
-                    interval_ms: 2,
-                    size,
-                };
-                let answer = play(&job).unwrap();
-                let names: Vec<_> = answer.iter().map(|(name, _)| *name).collect();
-                assert_eq!(names, metrics, "{workload}");
-                assert!(
-                    answer.iter().all(|(_, number)| number.is_finite()),
-                    "{workload}"
-                );
-            }
-        }
-    }
+    use crate::solo::http;
 
     /// Asks a server that runs on `host`.
     pub(in crate::solo) fn serves<A: Async, F>(host: &A, serve: fn(TcpListener) -> F)
@@ -283,7 +207,7 @@ pub(super) mod tests {
                 let ended = serve(listener).await;
                 panic!("the server ended: {ended:?}");
             }));
-            A::block(move || http::ask(addr)).await;
+            A::block(move || http::tests::ask(addr)).await;
         });
     }
 }

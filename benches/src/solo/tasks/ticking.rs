@@ -1,6 +1,5 @@
 //! Tasks that sleep for a short time again and again beside others that hold a thread.
 
-use std::hint;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -8,11 +7,7 @@ use async_channel::Sender;
 
 use super::Async;
 use crate::peers::threads;
-use crate::solo::tick::Ticks;
-
-/// Beside hogs, and beside a thread that is blocked.
-const LONG: Duration = Duration::from_millis(10);
-const SHORT: Duration = Duration::from_millis(1);
+use crate::solo::tick::{BESIDE_BLOCKED, BESIDE_HOGS, HOGS_PER_PROC, Ticks, hog};
 
 /// Tasks that tick.
 struct Tickers<A: Async> {
@@ -74,16 +69,10 @@ async fn tick<A: Async>(
 
 /// Hogs that know nothing of the runtime.
 pub(super) async fn hogs<A: Async>(procs: usize, ms: usize) -> Vec<Duration> {
-    let ticker = Tickers::<A>::start(1, LONG).await;
+    let ticker = Tickers::<A>::start(1, BESIDE_HOGS).await;
     let end = ticker.begin(Duration::from_millis(ms as u64));
-    let hogs: Vec<_> = (0..2 * procs)
-        .map(|_| {
-            A::spawn(async move {
-                while Instant::now() < end {
-                    hint::spin_loop();
-                }
-            })
-        })
+    let hogs: Vec<_> = (0..HOGS_PER_PROC * procs)
+        .map(|_| A::spawn(async move { hog(end) }))
         .collect();
     for hog in hogs {
         A::join(hog).await;
@@ -93,7 +82,7 @@ pub(super) async fn hogs<A: Async>(procs: usize, ms: usize) -> Vec<Duration> {
 
 /// A thread in the kernel, of which the runtime knows.
 pub(super) async fn blocked<A: Async>(procs: usize, ms: usize) -> Vec<Duration> {
-    let tickers = Tickers::<A>::start(procs, SHORT).await;
+    let tickers = Tickers::<A>::start(procs, BESIDE_BLOCKED).await;
     let time = Duration::from_millis(ms as u64);
     tickers.begin(time);
     A::block(move || threads::sleep(time)).await;
