@@ -10,6 +10,8 @@
 use std::cell::Cell;
 
 use super::machine::Machine;
+use super::processor::Processor;
+use super::shared::Shared;
 use crate::sys::clock;
 
 /// Time between two looks, roughly.
@@ -68,13 +70,12 @@ impl Beat {
     }
 }
 
-/// Whether an M that holds a P, but does not come to its loop, keeps somebody waiting who waits for
-/// time or for the network.
+/// Whether somebody waits for time or for the network, in vain while no M comes to its loop with
+/// this P.
 #[cold]
-pub(crate) fn is_overdue(m: &Machine) -> bool {
-    let shared = m.shared();
+pub(crate) fn is_overdue(shared: &Shared, p: &Processor) -> bool {
     let now = clock::now();
-    m.p().timers.next() <= now
+    p.timers.next() <= now
         || shared.is_unattended() && now.saturating_sub(shared.net.polled_at()) >= OVERDUE_NANOS
 }
 

@@ -12,7 +12,10 @@ use super::shared::Shared;
 /// Passes on P number `p`, which the caller took from an M and owns.
 pub(crate) fn hand_off(shared: &Shared, p: usize) {
     let processor = shared.proc(p);
-    let only_claims = !processor.has_work() && shared.inject.is_empty();
+    // What is overdue is seen to by the loop of an M; those that claims wait for do not come to it.
+    let only_claims = !processor.has_work()
+        && shared.inject.is_empty()
+        && !beat::is_overdue(shared, processor);
     if p < shared.procs.limit() && (only_claims || !shared.idle.has_spare()) {
         // Nothing but claims, or no M for anything else: straight to the first, without another
         // thread in between.
@@ -78,7 +81,7 @@ pub(crate) fn claim(m: &Machine) {
 pub(crate) fn give_way(m: &Machine) {
     let shared = m.shared();
     let stays = m.p().index < shared.procs.limit();
-    if stays && !find::anybody_nearby(m) && !beat::is_overdue(m) {
+    if stays && !find::anybody_nearby(m) && !beat::is_overdue(shared, m.p()) {
         return;
     }
     m.grant.claim();
