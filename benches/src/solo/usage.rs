@@ -17,30 +17,41 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    pub(super) fn now() -> Result<Self> {
-        let cpu = clock_gettime(ClockId::ProcessCPUTime);
-        let mut switches = 0;
-        for entry in fs::read_dir("/proc/self/task")? {
-            let status = facts::fields(entry?.path().join("status"));
-            for name in ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"] {
-                // A thread that has just ended has none.
-                switches += facts::number(&status, name).unwrap_or(0);
-            }
-        }
+    /// Counted from now. Counting costs something itself, which is before.
+    pub(super) fn begin() -> Result<Self> {
+        let switches = switches()?;
         Ok(Self {
-            cpu: Duration::new(cpu.tv_sec as u64, cpu.tv_nsec as u32),
+            cpu: cpu(),
             switches,
         })
     }
 
     /// What was used since, as it stands in the answer.
     pub(super) fn answer(self) -> Answer {
-        let now = Self::now()?;
-        let cpu = now.cpu.saturating_sub(self.cpu);
-        let switches = now.switches.saturating_sub(self.switches);
+        // First of all, for the same reason.
+        let cpu = cpu().saturating_sub(self.cpu);
+        let switches = switches()?.saturating_sub(self.switches);
         Ok(vec![
             ("cpu", cpu.as_nanos() as f64 / 1e3),
             ("switches", switches as f64),
         ])
     }
+}
+
+fn cpu() -> Duration {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// Of all threads that there are.
+fn switches() -> Result<u64> {
+    let mut switches = 0;
+    for entry in fs::read_dir("/proc/self/task")? {
+        let status = facts::fields(entry?.path().join("status"));
+        for name in ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"] {
+            // A thread that has just ended has none.
+            switches += facts::number(&status, name).unwrap_or(0);
+        }
+    }
+    Ok(switches)
 }

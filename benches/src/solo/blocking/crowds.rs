@@ -70,7 +70,7 @@ pub(super) fn parked<K: Blocking>(count: usize) -> io::Result<Vec<(&'static str,
 /// What the process does while all of them wait.
 pub(super) fn idle<K: Blocking>(count: usize) -> Result<Vec<(&'static str, f64)>> {
     let crowd = Crowd::<K>::gather(count)?;
-    let usage = Usage::now()?;
+    let usage = Usage::begin()?;
     K::sleep(IDLE);
     let answer = usage.answer();
     crowd.release();

@@ -73,7 +73,7 @@ pub(super) fn parked(count: usize) -> Answer {
 pub(super) fn idle(count: usize) -> Answer {
     let used: Result<_> = root(move || {
         let crowd = Crowd::gather(count);
-        let used = Usage::now().and_then(|before| {
+        let used = Usage::begin().and_then(|before| {
             coroutine::sleep(IDLE);
             before.answer()
         });

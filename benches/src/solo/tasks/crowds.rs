@@ -68,7 +68,7 @@ pub(super) async fn parked<A: Async>(count: usize) -> Vec<(&'static str, f64)> {
 /// What the process does while all of them wait.
 pub(super) async fn idle<A: Async>(count: usize) -> Result<Vec<(&'static str, f64)>, String> {
     let crowd = Crowd::<A>::gather(count).await;
-    let usage = Usage::now().map_err(|error| error.to_string())?;
+    let usage = Usage::begin().map_err(|error| error.to_string())?;
     A::sleep_until(Instant::now() + IDLE).await;
     let answer = usage.answer().map_err(|error| error.to_string());
     crowd.release().await;

@@ -15,7 +15,7 @@ use crate::sched::shared::Shared;
 use crate::task::state::Trim;
 
 /// A goroutine that has been parked for this long is trimmed.
-const PARKED_MIN_MS: u32 = 1000;
+const PARKED_MIN: Duration = Duration::from_secs(1);
 /// Goroutines looked at in one second.
 const LOOKS_MAX: usize = 4096;
 const REST_EVERY: Duration = Duration::from_secs(5);
@@ -24,6 +24,8 @@ const REST_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Trimmer {
     looked_at: usize,
+    /// When that was, or when the runtime began.
+    looked: Instant,
     rested: Option<Instant>,
 }
 
@@ -31,12 +33,14 @@ impl Trimmer {
     pub(crate) fn new() -> Trimmer {
         Trimmer {
             looked_at: 0,
+            looked: Instant::now(),
             rested: None,
         }
     }
 
     /// A round over some of the goroutines.
     pub(crate) fn upkeep(&mut self, shared: &Shared) {
+        self.looked = Instant::now();
         let round = listing::headers(shared)
             .skip(self.looked_at)
             .take(LOOKS_MAX);
@@ -50,7 +54,10 @@ impl Trimmer {
             return;
         }
         self.rested = Some(Instant::now());
-        self.upkeep(shared);
+        // Who has been parked for long enough was so at the last round, if that was just now.
+        if self.looked.elapsed() >= PARKED_MIN {
+            self.upkeep(shared);
+        }
         gopark_stack::trim(usize::MAX);
     }
 }
@@ -58,7 +65,8 @@ impl Trimmer {
 /// Trims goroutine `id` if it has been parked for long, and not trimmed since.
 fn trim(shared: &Shared, g: &G, id: u64) {
     let parked_ms = shared.monitor.now_ms().wrapping_sub(g.told.since_ms());
-    if !g.state.is_parked() || parked_ms < PARKED_MIN_MS || g.told.is_trimmed() {
+    let parked = Duration::from_millis(parked_ms.into());
+    if !g.state.is_parked() || parked < PARKED_MIN || g.told.is_trimmed() {
         return;
     }
     if !g.state.begin_trim(id) {
