@@ -28,8 +28,12 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 const CONTENDED: u32 = 2;
 
-/// How often one who finds it held looks again before it sleeps: longer than it is held.
-const SPINS_MAX: u32 = 100;
+/// Pauses between two looks of one who finds it held: more each time, then he sleeps. They are many
+/// from the start: each look takes the holder's line away from him, and while nobody looks, a
+/// holder who comes again has the lock, and what it protects, in his own cache. With a look at each
+/// pause, a message of four senders and four receivers on two cores took 190 ns, so it takes 60.
+const PAUSES_MIN: u32 = 8;
+const PAUSES_MAX: u32 = 128;
 
 /// See the top of this file.
 pub(crate) struct Lock<T> {
@@ -73,7 +77,12 @@ impl<T> Lock<T> {
     #[cold]
     #[inline(never)]
     fn wait(&self) {
-        for _ in 0..SPINS_MAX {
+        let mut pauses = PAUSES_MIN;
+        while pauses <= PAUSES_MAX {
+            for _ in 0..pauses {
+                std::hint::spin_loop();
+            }
+            pauses *= 2;
             let is_free = self.word.load(Ordering::Relaxed) == FREE;
             // Acquire: pairs with the unlock.
             let take = || {
@@ -83,7 +92,6 @@ impl<T> Lock<T> {
             if is_free && take().is_ok() {
                 return;
             }
-            std::hint::spin_loop();
         }
         // Acquire: pairs with the unlock. Whoever slept cannot know that nobody else does.
         while self.word.swap(CONTENDED, Ordering::Acquire) != FREE {
