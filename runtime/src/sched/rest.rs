@@ -2,7 +2,7 @@
 //!
 //! The M in the poller is on the idle list like the others, at its far end: it is woken last. When
 //! something became ready it takes an idle P and runs it; when there is none it leaves the work to
-//! the global queue and polls on.
+//! the global queue, the turn to nobody, and sleeps.
 
 use super::grant::Given;
 use super::idle::Retract;
@@ -11,15 +11,25 @@ use super::service::chores::Chore;
 use crate::queue::local::HALF;
 use crate::sys::clock::{self, NEVER};
 
-/// Polls until `m`, which is on the idle list and has the turn, is given something, or has taken a
-/// P itself (`None`).
-pub(crate) fn poll(m: &Machine) -> Option<Given> {
+/// How an M's rest in the poller ends.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Polled {
+    Given(Given),
+    /// It has taken a P itself.
+    Took,
+    /// All Ps are busy, and have more work now.
+    Crowded,
+}
+
+/// Polls until `m`, which is on the idle list and has the turn, need not do so any more.
+pub(crate) fn poll(m: &Machine) -> Polled {
     let shared = m.shared();
     let net = &shared.net;
     loop {
         net.turn.prepare();
         if let Some(given) = m.grant.take() {
-            return Some(given);
+            return Polled::Given(given);
         }
         let next = shared.next_timer();
         net.turn.set_until(next);
@@ -41,10 +51,9 @@ pub(crate) fn poll(m: &Machine) -> Option<Given> {
             let here = ready.len().min(HALF);
             ready.drain(..here).for_each(|g| m.push(g));
             ready.drain(..).for_each(|g| shared.inject.push(g));
-            return None;
+            return Polled::Took;
         }
         ready.drain(..).for_each(|g| shared.inject.push(g));
-        drop(ready);
-        shared.submitted();
+        return Polled::Crowded;
     }
 }

@@ -27,7 +27,7 @@ use super::hand_off;
 use super::idle::Retract;
 use super::machine::{After, Machine, Work, unpin};
 use super::park;
-use super::rest;
+use super::rest::{self, Polled};
 use super::shared::Shared;
 use crate::sched::header::{G, GRef};
 use crate::sched::service::chores::Chore;
@@ -137,56 +137,79 @@ fn sleep(m: &Machine) -> bool {
     announced(m, polls)
 }
 
-/// The rest of going to sleep, after the announcement.
+/// The rest of going to sleep, after the announcement: false when the thread shall end.
 fn announced(m: &Machine, polls: bool) -> bool {
-    let goes_on = wait_for_work(m, polls);
-    if polls {
-        m.shared().net.turn.end_long();
+    let shared = m.shared();
+    if let Some(goes_on) = look_again(m) {
+        if polls {
+            shared.net.turn.end_long();
+        }
+        return goes_on;
     }
-    goes_on
+    // The turn may have been left since the first try.
+    let polls = polls || shared.net.turn.begin_long(m.index);
+    let given = match polls.then(|| poll(m)) {
+        Some(Polled::Given(given)) => Some(given),
+        Some(Polled::Took) => return true,
+        Some(Polled::Crowded) | None => sleep_long(m),
+    };
+    match given {
+        Some(Given::P(p)) => {
+            m.hold(p);
+            m.searching.set(true);
+            true
+        }
+        Some(Given::End) | None => false,
+    }
 }
 
-/// Waits, in the poller or asleep: false when the thread shall end.
-fn wait_for_work(m: &Machine, polls: bool) -> bool {
+/// Looks at all queues, and whether the runtime ends, after the announcement (I4): whether the
+/// thread goes on, if it need not wait.
+fn look_again(m: &Machine) -> Option<bool> {
     let shared = m.shared();
     if find::anything_anywhere(shared)
         && let Retract::Search { p } = shared.idle.retract(m.index)
     {
         m.take_back(p);
-        return true;
+        return Some(true);
     }
     // Acquire: pairs with the Release of the end; an M that announced itself after the end's
     // sweep sees it here.
     if shared.ending.load(Ordering::Acquire) && shared.idle.retire(m.index, 0) {
         m.grant.unwait();
-        return false;
+        return Some(false);
     }
-    let given = if polls {
-        match rest::poll(m) {
-            Some(given) => given,
-            // It has taken a P itself.
-            None => return true,
-        }
-    } else {
-        match m.sleep_for(shared.config.keep_alive) {
-            Some(given) => given,
-            // As many stay as there are Ps, and a spare one for sysmon.
-            None if shared.idle.retire(m.index, shared.procs.limit() + 1) => {
-                m.grant.unwait();
-                return false;
-            }
-            // Those do not wake up again before they are needed.
-            None => m.sleep(),
-        }
-    };
-    match given {
-        Given::P(p) => {
-            m.hold(p);
-            m.searching.set(true);
-            true
-        }
-        Given::End => false,
+    None
+}
+
+/// Has the turn, and leaves it.
+fn poll(m: &Machine) -> Polled {
+    let shared = m.shared();
+    let polled = rest::poll(m);
+    if polled != Polled::Crowded {
+        shared.net.turn.end_long();
+        return polled;
     }
+    shared.net.turn.end_crowded();
+    // One that has become idle meanwhile may have found the turn taken.
+    shared.submitted();
+    polled
+}
+
+/// Sleeps until there is work; `None` when the thread shall end.
+fn sleep_long(m: &Machine) -> Option<Given> {
+    let shared = m.shared();
+    let given = m.sleep_for(shared.config.keep_alive);
+    if given.is_some() {
+        return given;
+    }
+    // As many stay as there are Ps, and a spare one for sysmon.
+    if shared.idle.retire(m.index, shared.procs.limit() + 1) {
+        m.grant.unwait();
+        return None;
+    }
+    // Those do not wake up again before they are needed.
+    Some(m.sleep())
 }
 
 /// Runs `g` until something switches back to the machine's own context.

@@ -21,6 +21,12 @@
 //! 4. `set_until`.
 //! 5. Wait; again from 2.
 //!
+//! A poller that found work, but no idle P for it, leaves and sleeps like the others: those that run
+//! look in now and then. While it stayed, each event would wake its thread only to queue a
+//! goroutine, in turns with the thread that runs them. It leaves the turn; fence; if a P is idle by
+//! now, an M is woken for it. Who becomes idle tries to take the turn again after his announcement
+//! (`idle.rs`, I3).
+//!
 //! Who gives the poller a P, after giving: fence, look at the word; if the M polls, notify. Who
 //! adds a timer, after adding: fence, look at the word and at the end of the wait; if somebody
 //! waits for longer, notify.
@@ -34,6 +40,9 @@
 //! the timer. Or it comes after: then it sees the M in the word, and an end of the wait that is
 //! none or was chosen without the timer, and notifies after step 2 had forgotten earlier notes.
 //!
+//! Let an M become idle while the poller leaves for want of a P. Either its fence comes first: then
+//! the poller sees an idle P. Or it comes after: then its second try finds the turn free.
+//!
 //! # Invariants
 //!
 //! 1. One party at a time holds the turn, and only it polls.
@@ -41,7 +50,7 @@
 //!    sees to it that an M comes.
 //!
 //! Modelled in `tests/loom_turn.rs`, each with a seeded bug: `give_against_poll`,
-//! `earlier_timer_against_poll`, `idle_against_short_turn`.
+//! `earlier_timer_against_poll`, `idle_against_short_turn`, `idle_against_a_poller_that_leaves`.
 
 use crate::shim::{AtomicU32, AtomicU64, Ordering, fence};
 
@@ -118,6 +127,15 @@ impl Turn {
     pub(crate) fn end_long(&self) {
         // Release: see `begin_long`.
         self.word.store(FREE, Ordering::Release);
+    }
+
+    /// The poller leaves, for there is no P for what it finds. If one is idle after this, it sees to
+    /// it that an M comes.
+    pub(crate) fn end_crowded(&self) {
+        // Release: see `begin_long`.
+        self.word.store(FREE, Ordering::Release);
+        // SeqCst: pairs with I3, and with that of `notify`.
+        fence(Ordering::SeqCst);
     }
 
     /// Somebody who is not idle takes the turn for one look.

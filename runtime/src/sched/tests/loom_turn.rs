@@ -1,7 +1,7 @@
 //! Models of the turn to poll: no P and no timer is slept over, and no turn is left to nobody.
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use loom::thread;
 
 use super::{Notify, Turn};
@@ -131,4 +131,45 @@ fn loom_idle_against_short_turn() {
 #[should_panic(expected = "left to nobody")]
 fn loom_seeded_bug_short_turn_that_forgets_is_found() {
     idle_against_short_turn(Turn::end_short_seeded);
+}
+
+/// Goal: an M that becomes idle while the poller leaves for want of a P polls, or one is woken that
+/// will.
+fn idle_against_a_poller_that_leaves(end: fn(&Turn), tries: usize) {
+    loom::model(move || {
+        let fake = fake();
+        assert!(fake.turn.begin_long(M));
+        let leaver = Arc::clone(&fake);
+        // `given` is the idle list: there is a P on it.
+        let leaves = thread::spawn(move || {
+            end(&leaver.turn);
+            leaver.given.load(Ordering::Relaxed)
+        });
+        let mut polls = fake.turn.begin_long(M + 1);
+        fake.given.store(true, Ordering::Relaxed);
+        // SeqCst: I3.
+        fence(Ordering::SeqCst);
+        for _ in 1..tries {
+            polls = polls || fake.turn.begin_long(M + 1);
+        }
+        let wakes = leaves.join().unwrap();
+        assert!(polls || wakes, "the turn is left to nobody");
+    });
+}
+
+#[test]
+fn loom_idle_against_a_poller_that_leaves() {
+    idle_against_a_poller_that_leaves(Turn::end_crowded, 2);
+}
+
+#[test]
+#[should_panic(expected = "left to nobody")]
+fn loom_seeded_bug_idle_without_a_second_try_is_found() {
+    idle_against_a_poller_that_leaves(Turn::end_crowded, 1);
+}
+
+#[test]
+#[should_panic(expected = "left to nobody")]
+fn loom_seeded_bug_poller_that_leaves_without_a_fence_is_found() {
+    idle_against_a_poller_that_leaves(Turn::end_long, 2);
 }
