@@ -280,3 +280,41 @@ fn task_of<'a>(
 ) -> impl FnMut(&mut Context<'_>) -> Poll<io::Result<usize>> + 'a {
     move |context| reader.poll_read_with(context, &mut read)
 }
+
+/// What becomes ready comes behind those who wait already, also where there are more of them than a
+/// local queue takes well.
+#[test]
+fn connections_under_full_load_take_turns() {
+    const EACH: usize = 25;
+    let crowd = descriptors_max().saturating_sub(500).min(1600) / 2;
+    assert!(crowd >= 100, "too few descriptors");
+    run(1, move || {
+        let listener = echo_server();
+        let addr = listener.local_addr().unwrap();
+        let left = Arc::new(AtomicUsize::new(crowd * EACH));
+        let connect = |_| TcpStream::connect(addr).unwrap();
+        let streams: Vec<_> = (0..crowd).map(connect).collect();
+        let client = |(number, stream)| {
+            let left = Arc::clone(&left);
+            gopark::spawn(move || {
+                let mut asked = 0;
+                let one_less = |n: usize| n.checked_sub(1);
+                while left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+                    .is_ok()
+                {
+                    ask(&stream, number);
+                    asked += 1;
+                }
+                asked
+            })
+        };
+        let clients: Vec<_> = streams.into_iter().enumerate().map(client).collect();
+        let asked: Vec<usize> = clients.into_iter().map(|c| c.join().unwrap()).collect();
+        let least = asked.iter().min().unwrap();
+        assert!(
+            *least >= EACH / 3,
+            "one of {crowd} was answered {least} times: {asked:?}"
+        );
+    });
+}

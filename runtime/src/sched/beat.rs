@@ -102,7 +102,9 @@ fn look_now(m: &Machine) {
     m.beat.begin(now);
     shared.fire_due(timers, now, &mut |g| m.push(g));
     let since = now.saturating_sub(shared.net.polled_at());
-    if waiting && m.p().queue.len() <= MUCH && since >= NETWORK_EVERY_NANOS {
+    // Who came before waits on the global queue, until the local one is empty: not behind these.
+    let is_next = m.p().queue.len() <= MUCH && shared.inject.is_empty();
+    if waiting && is_next && since >= NETWORK_EVERY_NANOS {
         shared.net.look(shared, &mut |g| m.push(g));
     } else if waiting && since >= NETWORK_EVERY_BUSY_NANOS {
         shared.net.look(shared, &mut |g| shared.inject.push(g));

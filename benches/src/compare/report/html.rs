@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::losses::{self, UNKNOWN};
+use super::losses;
 use super::verdicts::{self, Verdict};
 use super::{charts, curves, method, rows};
 use crate::compare::contests::Contest;
@@ -166,7 +166,7 @@ fn lost(out: &mut String, results: &Results) -> Result<()> {
             escaped(loss.rival),
             rounded(loss.ratio.min),
             rounded(loss.ratio.max),
-            escaped(loss.why.unwrap_or(UNKNOWN)),
+            escaped(&loss.why),
         )?;
     }
     Ok(())

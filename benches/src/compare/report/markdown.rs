@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::losses::{self, UNKNOWN};
+use super::losses;
 use super::rows::Row;
 use super::verdicts;
 use super::{method, rows};
@@ -110,7 +110,7 @@ fn lost(out: &mut String, results: &Results) {
                 loss.rival,
                 rounded(loss.ratio.min),
                 rounded(loss.ratio.max),
-                loss.why.unwrap_or(UNKNOWN),
+                loss.why,
             ),
         );
     }
