@@ -2,7 +2,8 @@
 //!
 //! The M in the poller is on the idle list like the others, at its far end: it is woken last. When
 //! something became ready it takes an idle P and runs it; when there is none it leaves the work to
-//! the global queue, the turn to nobody, and sleeps.
+//! the global queue. If that came by the network, more will follow: it leaves the turn to nobody
+//! then, and sleeps. For timers it stays: whoever is woken late by a hog is so once.
 
 use super::grant::Given;
 use super::idle::Retract;
@@ -35,6 +36,7 @@ pub(crate) fn poll(m: &Machine) -> Polled {
         net.turn.set_until(next);
         let mut ready = net.ready();
         net.poll(shared, clock::until(next), &mut |g| ready.push(g));
+        let by_network = !ready.is_empty();
         if next != NEVER {
             shared.fire_all_due(clock::now(), &mut |g| ready.push(g));
         }
@@ -54,6 +56,10 @@ pub(crate) fn poll(m: &Machine) -> Polled {
             return Polled::Took;
         }
         ready.drain(..).for_each(|g| shared.inject.push(g));
-        return Polled::Crowded;
+        drop(ready);
+        if by_network {
+            return Polled::Crowded;
+        }
+        shared.submitted();
     }
 }

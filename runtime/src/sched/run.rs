@@ -134,6 +134,8 @@ fn sleep(m: &Machine) -> bool {
     });
     let searching = m.searching.replace(false);
     m.shared().idle.announce(m.index, p, searching, polls);
+    // Who lays down a P looks whether the turn was left meanwhile.
+    let polls = polls || p.is_some() && m.shared().net.turn.begin_long(m.index);
     announced(m, polls)
 }
 
@@ -146,8 +148,6 @@ fn announced(m: &Machine, polls: bool) -> bool {
         }
         return goes_on;
     }
-    // The turn may have been left since the first try.
-    let polls = polls || shared.net.turn.begin_long(m.index);
     let given = match polls.then(|| poll(m)) {
         Some(Polled::Given(given)) => Some(given),
         Some(Polled::Took) => return true,

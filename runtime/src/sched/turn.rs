@@ -24,8 +24,8 @@
 //! A poller that found work, but no idle P for it, leaves and sleeps like the others: those that run
 //! look in now and then. While it stayed, each event would wake its thread only to queue a
 //! goroutine, in turns with the thread that runs them. It leaves the turn; fence; if a P is idle by
-//! now, an M is woken for it. Who becomes idle tries to take the turn again after his announcement
-//! (`idle.rs`, I3).
+//! now, an M is woken for it. Who becomes idle with a P tries to take the turn again after his
+//! announcement (`idle.rs`, I3).
 //!
 //! Who gives the poller a P, after giving: fence, look at the word; if the M polls, notify. Who
 //! adds a timer, after adding: fence, look at the word and at the end of the wait; if somebody
