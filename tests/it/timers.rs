@@ -223,29 +223,6 @@ fn sleepers_wake_while_all_ps_are_hogged() {
     }
 }
 
-/// Two suspended hogs are all that wants the P, threads sleep, and none of them polls: the one that
-/// did woke the goroutine which starts the hogs.
-#[test]
-fn a_sleeper_wakes_while_two_hogs_pass_the_only_p_to_each_other() {
-    run(1, || {
-        let sleepy = |_| gopark::spawn(|| blocking(|| nap(Duration::from_millis(20))));
-        let sleepy: Vec<_> = (0..4).map(sleepy).collect();
-        sleepy.into_iter().for_each(|one| one.join().unwrap());
-        sleep(Duration::from_millis(20));
-        let stop = Arc::new(AtomicBool::new(false));
-        let hog = |_| {
-            let stop = Arc::clone(&stop);
-            gopark::spawn(move || while !stop.load(Ordering::Relaxed) {})
-        };
-        let hogs: Vec<_> = (0..2).map(hog).collect();
-        for _ in 0..5 {
-            sleep(Duration::from_millis(30));
-        }
-        stop.store(true, Ordering::Relaxed);
-        hogs.into_iter().for_each(|hog| hog.join().unwrap());
-    });
-}
-
 /// The only P belongs to a thread in the kernel when the time comes.
 #[test]
 fn a_sleeper_wakes_while_its_p_is_in_a_blocking_call() {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use gopark::blocking;
 use gopark::time::{Timer, after_func, sleep, timeout};
-use gopark_tests::{Watchdog, run, runtime, wait_until};
+use gopark_tests::{Watchdog, nap, run, runtime, wait_until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(10);
@@ -311,5 +312,28 @@ fn timers_outlive_the_ps_that_they_were_set_on() {
         all.into_iter().for_each(|one| one.join().unwrap());
         assert_eq!(woken.load(Ordering::Relaxed), 4000);
         wait_until("all run", || ran.load(Ordering::Relaxed) == 4000);
+    });
+}
+
+/// Two suspended hogs are all that wants the P, threads sleep, and none of them polls: the one that
+/// did woke the goroutine which starts the hogs.
+#[test]
+fn a_sleeper_wakes_while_two_hogs_pass_the_only_p_to_each_other() {
+    run(1, || {
+        let sleepy = |_| gopark::spawn(|| blocking(|| nap(Duration::from_millis(20))));
+        let sleepy: Vec<_> = (0..4).map(sleepy).collect();
+        sleepy.into_iter().for_each(|one| one.join().unwrap());
+        sleep(Duration::from_millis(20));
+        let stop = Arc::new(AtomicBool::new(false));
+        let hog = |_| {
+            let stop = Arc::clone(&stop);
+            gopark::spawn(move || while !stop.load(Ordering::Relaxed) {})
+        };
+        let hogs: Vec<_> = (0..2).map(hog).collect();
+        for _ in 0..5 {
+            sleep(Duration::from_millis(30));
+        }
+        stop.store(true, Ordering::Relaxed);
+        hogs.into_iter().for_each(|hog| hog.join().unwrap());
     });
 }

@@ -21,7 +21,7 @@
 //! 4. `set_until`.
 //! 5. Wait; again from 2.
 //!
-//! A poller that found work, but no idle P for it, leaves and sleeps like the others: those that run
+//! A poller that found events, but no idle P, leaves and sleeps like the others: those that run
 //! look in now and then. While it stayed, each event would wake its thread only to queue a
 //! goroutine, in turns with the thread that runs them. It leaves the turn; fence; if a P is idle by
 //! now, an M is woken for it. Who becomes idle with a P tries to take the turn again after his
@@ -129,8 +129,8 @@ impl Turn {
         self.word.store(FREE, Ordering::Release);
     }
 
-    /// The poller leaves, for there is no P for what it finds. If one is idle after this, it sees to
-    /// it that an M comes.
+    /// The poller leaves, for there is no P for what it finds. If one is idle after this, the
+    /// caller sees to it that an M comes.
     pub(crate) fn end_crowded(&self) {
         // Release: see `begin_long`.
         self.word.store(FREE, Ordering::Release);

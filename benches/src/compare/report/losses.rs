@@ -60,10 +60,10 @@ const OWN_PAGES: &str = "\
 /// Of stacks that are taken faster than they come back.
 const FRESH_STACKS: &str = "\
     All are spawned before most of them run, so each has a stack, most of them never used before: \
-    a guard, page tables, and a page that the kernel zeroes. A second round in the same process, on \
-    the same stacks, spawns in 0.6 us instead of 5.9 with stacks of 64 KiB and in 0.9 instead of \
-    14.8 with those of the default size, on a machine where a page at the first touch takes 2.7. A \
-    task of tokio's needs no stack, and Go's are small pieces of memory that is already mapped.";
+    a guard, page tables, and a page that the kernel zeroes. A second round in the same process, \
+    on the same stacks, spawns in 0.6 us instead of 5.9 with stacks of 64 KiB and in 0.9 instead \
+    of 14.8 with those of the default size, on a machine where a page at the first touch takes \
+    2.7. A task of tokio's needs no stack, and Go's are small pieces of memory that is mapped.";
 
 /// Of an idle second.
 const FALLING_ASLEEP: &str = "\
