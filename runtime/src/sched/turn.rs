@@ -132,8 +132,7 @@ impl Turn {
     /// The poller leaves, for there is no P for what it finds. If one is idle after this, the
     /// caller sees to it that an M comes.
     pub(crate) fn end_crowded(&self) {
-        // Release: see `begin_long`.
-        self.word.store(FREE, Ordering::Release);
+        self.end_long();
         // SeqCst: pairs with I3, and with that of `notify`.
         fence(Ordering::SeqCst);
     }

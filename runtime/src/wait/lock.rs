@@ -31,7 +31,7 @@ const CONTENDED: u32 = 2;
 /// Pauses between two looks of one who finds it held: more each time, then he sleeps. They are many
 /// from the start: each look takes the holder's line away from him, and while nobody looks, a
 /// holder who comes again has the lock, and what it protects, in his own cache. With a look at each
-/// pause, a message of four senders and four receivers on two cores took 190 ns, so it takes 60.
+/// pause, a message of four senders and four receivers on two cores took 190 ns, so it takes 48.
 const PAUSES_MIN: u32 = 8;
 const PAUSES_MAX: u32 = 128;
 
