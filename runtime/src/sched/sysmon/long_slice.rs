@@ -71,12 +71,17 @@ impl LongSliceHook {
         }
     }
 
-    /// Notes the slice of P `p`, which `m` holds: true if it is to be told. Allocates nothing.
-    pub(crate) fn note(&self, m: &Machine, p: &Processor, age: Duration) -> bool {
+    /// Notes the slice of P `p` that was seen to be `age` old at `ticks`, when `m` held the P: true
+    /// if it is to be told. Allocates nothing.
+    pub(crate) fn note(&self, m: &Machine, p: &Processor, ticks: u64, age: Duration) -> bool {
         let Some(g) = GRef::from_ptr(m.current.load(Ordering::Relaxed)) else {
             return false;
         };
-        let key = (p.index, p.counts.ticks.get());
+        // The goroutine may be that of a later slice, whose age it is not.
+        if p.counts.ticks.get() != ticks {
+            return false;
+        }
+        let key = (p.index, ticks);
         let Ok(mut noted) = self.noted.try_lock() else {
             return false;
         };

@@ -154,7 +154,7 @@ impl<'a> Sysmon<'a> {
         let clock = |m| thread::cpu_time(tid(m));
         let verdict = watch.judge(sight, clock, |m| thread::is_running(tid(m)));
         let age = watch.age(sight.now);
-        self.report_long_slice(p, sight.seen, age);
+        self.report_long_slice(p, sight, age);
         match verdict {
             Verdict::Nothing => {}
             Verdict::Suspect => round.suspect = true,
@@ -223,13 +223,13 @@ impl<'a> Sysmon<'a> {
         hand_off(self.shared, p.index);
     }
 
-    fn report_long_slice(&self, p: &Processor, seen: Seen, age: Duration) {
+    fn report_long_slice(&self, p: &Processor, sight: Sight, age: Duration) {
         let Some(hook) = &self.shared.config.long_slice else {
             return;
         };
-        if let Seen::Running { m, .. } = seen
+        if let Seen::Running { m, .. } = sight.seen
             && age >= hook.threshold
-            && hook.note(self.shared.machines.get(m), p, age)
+            && hook.note(self.shared.machines.get(m), p, sight.ticks, age)
         {
             self.shared.chores.ask(Chore::LongSlices);
         }
