@@ -25,6 +25,15 @@ pub(crate) fn no_unwind<T>(what: &'static str, f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// The kernel refuses what the first turn of a goroutine needs: as when a stack cannot grow.
+#[cold]
+pub(crate) fn no_stack(refusal: &std::io::Error) -> ! {
+    print(format_args!(
+        "gopark: fatal: no stack for the first turn of a goroutine: {refusal}\n"
+    ));
+    std::process::abort();
+}
+
 /// Tells the person who runs the program something that the program cannot be told.
 pub(crate) fn warn(text: fmt::Arguments<'_>) {
     print(format_args!("gopark: {text}\n"));

@@ -1,16 +1,18 @@
 //! The arena: every slot, its record, and the ways a slot is taken and given back.
 //!
-//! One arena serves the process. A slot is *carved* once (its first window is made), then moves
-//! between goroutines, caches and the depot of its class for ever. What must be known of a slot
-//! beside its memory stands in a record outside it, so that all pages of a free stack can be given
-//! back, and so that the fault handler reads nothing of a stack.
+//! One arena serves the process. A slot is *carved* once (its number is handed out), *opened* once
+//! (its first window is made), then moves between goroutines, caches and the depot of its class for
+//! ever. Between the two it may be no more than a promise (`promise.rs`). What must be known of a
+//! slot beside its memory stands in a record outside it, so that all pages of a free stack can be
+//! given back, and so that the fault handler reads nothing of a stack.
 //!
 //! # Invariants
 //!
-//! 1. A carved slot is owned by one `Stack`, or is in one cache, or in the depot of its class.
-//! 2. `window` of a carved slot is the number of accessible bytes below its top; only the owner of
+//! 1. A carved slot is owned by one `Stack` or `Promise`, or is in one cache, or in a depot of its
+//!    class.
+//! 2. `window` of an opened slot is the number of accessible bytes below its top; only the owner of
 //!    the slot changes it, or the fault handler of the thread that runs on it.
-//! 3. A slot whose number is below `carved` has, or is about to have, a window; others have none.
+//! 3. A slot that was not carved, or not opened, has no window.
 
 #![expect(
     unsafe_code,
@@ -40,7 +42,7 @@ pub(crate) struct Record {
     pub(crate) link: AtomicU32,
     /// Next chain of the depot, plus one.
     chain: AtomicU32,
-    /// Window in units of 4 KiB, and [`CLEAN`]. Zero: never carved.
+    /// Window in units of 4 KiB, and [`CLEAN`]. Zero: never opened.
     window: AtomicU32,
     /// Times that the fault handler lowered the window.
     growths: AtomicU32,
@@ -63,6 +65,8 @@ pub(crate) struct Arena {
     /// Free slots in the depots, by class.
     stored: [AtomicU32; 3],
     depots: [Depot; 3],
+    /// Slots that were promised and not needed: numbers without a window.
+    pub(crate) unopened: [Depot; 3],
     /// Carved slots over all classes that the back-end allows.
     carved_max: u32,
     growths: AtomicU64,
@@ -130,6 +134,7 @@ impl Arena {
             carved: [const { AtomicU32::new(0) }; 3],
             stored: [const { AtomicU32::new(0) }; 3],
             depots: [Depot::new(), Depot::new(), Depot::new()],
+            unopened: [Depot::new(), Depot::new(), Depot::new()],
             carved_max,
             growths: AtomicU64::new(0),
             trimming: Mutex::new(()),
@@ -177,12 +182,11 @@ impl Arena {
         if let Some(first) = self.pop_chain(class) {
             return Ok(Some(first));
         }
-        if let Some(slot) = self.carve(class)? {
-            let bytes = self.geometry.first_window(slot, window, page_bytes());
-            // SAFETY: the slot is fresh and ours.
-            unsafe { self.kind.open_slot(self.geometry.top(slot), bytes) }?;
-            self.set_window(slot, bytes);
-            self.record(slot.index).link.store(0, Ordering::Relaxed);
+        if let Some(slot) = self.fresh(class)? {
+            if let Err(refusal) = self.open(slot, window) {
+                self.give_unopened(class, slot.index);
+                return Err(refusal);
+            }
             return Ok(Some(slot.index));
         }
         // A chain may be out for trimming: wait for it before giving up.
@@ -190,18 +194,39 @@ impl Arena {
         Ok(self.pop_chain(class))
     }
 
-    fn pop_chain(&self, class: Class) -> Option<u32> {
-        let first = self.depots[class as usize].pop(&self.records)?;
+    /// Makes the first window of a slot that has none.
+    ///
+    /// # Errors
+    /// The kernel's refusal of a guard.
+    pub(crate) fn open(&self, slot: Slot, window: usize) -> io::Result<()> {
+        let bytes = self.geometry.first_window(slot, window, page_bytes());
+        // SAFETY: the slot is fresh and the caller's.
+        unsafe { self.kind.open_slot(self.geometry.top(slot), bytes) }?;
+        self.set_window(slot, bytes);
+        Ok(())
+    }
+
+    /// A chain of stacks from the depot.
+    pub(crate) fn pop_chain(&self, class: Class) -> Option<u32> {
+        self.pop_from(&self.depots, class)
+    }
+
+    /// Gives a chain, linked through its records, to the depot.
+    pub(crate) fn give_chain(&self, class: Class, first: u32) {
+        self.give_to(&self.depots, class, first);
+    }
+
+    pub(crate) fn pop_from(&self, depots: &[Depot; 3], class: Class) -> Option<u32> {
+        let first = depots[class as usize].pop(&self.records)?;
         let n = self.chain_iter(first).count() as u32;
         self.stored[class as usize].fetch_sub(n, Ordering::Relaxed);
         Some(first)
     }
 
-    /// Gives a chain, linked through its records, to the depot.
-    pub(crate) fn give_chain(&self, class: Class, first: u32) {
+    pub(crate) fn give_to(&self, depots: &[Depot; 3], class: Class, first: u32) {
         let n = self.chain_iter(first).count() as u32;
         self.stored[class as usize].fetch_add(n, Ordering::Relaxed);
-        self.depots[class as usize].push(&self.records, first);
+        depots[class as usize].push(&self.records, first);
     }
 
     /// The slots of a chain that the caller owns.
@@ -215,7 +240,8 @@ impl Arena {
         std::iter::successors(Some(first), next)
     }
 
-    fn carve(&self, class: Class) -> io::Result<Option<Slot>> {
+    /// A slot that was never handed out.
+    pub(crate) fn carve(&self, class: Class) -> io::Result<Option<Slot>> {
         let count = self.geometry.count(class);
         let word = &self.carved[class as usize];
         let bump = |n: u32| (n < count).then_some(n + 1);

@@ -19,17 +19,60 @@ const CHAIN: usize = CACHED_MAX / 2;
 /// Free stacks with a first window of one size.
 #[derive(Debug)]
 pub struct StackCache {
-    arena: &'static Arena,
-    window: usize,
+    pub(crate) arena: &'static Arena,
+    pub(crate) window: usize,
     free: [List; 3],
-    /// Stacks in `free`, for statistics: written here alone.
+    /// Slots that were promised and not needed.
+    pub(crate) unopened: [List; 3],
+    /// Slots in all lists, for statistics: written here alone.
     gauge: Arc<AtomicU32>,
 }
 
+/// Numbers of slots, the newest last.
 #[derive(Debug)]
-struct List {
+pub(crate) struct List {
     slots: [u32; CACHED_MAX],
     len: usize,
+}
+
+impl List {
+    const EMPTY: List = List {
+        slots: [0; CACHED_MAX],
+        len: 0,
+    };
+
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<u32> {
+        self.len = self.len.checked_sub(1)?;
+        Some(self.slots[self.len])
+    }
+
+    /// The list has room.
+    #[inline]
+    pub(crate) fn push(&mut self, index: u32) {
+        self.slots[self.len] = index;
+        self.len += 1;
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.len == CACHED_MAX
+    }
+
+    /// Takes the oldest, up to half of what there may be, linked to a chain: the first, and how
+    /// many.
+    pub(crate) fn take_chain(&mut self, arena: &Arena) -> Option<(u32, usize)> {
+        let n = self.len.min(CHAIN);
+        let out = &self.slots[..n];
+        let first = *out.first()?;
+        for (at, index) in out.iter().enumerate() {
+            let next = out.get(at + 1).map_or(0, |index| index + 1);
+            // Relaxed: the chain is published by the depot's Release.
+            arena.record(*index).link.store(next, Ordering::Relaxed);
+        }
+        self.slots.copy_within(n..self.len, 0);
+        self.len -= n;
+        Some((first, n))
+    }
 }
 
 static GAUGES: Mutex<Vec<Weak<AtomicU32>>> = Mutex::new(Vec::new());
@@ -55,14 +98,11 @@ impl StackCache {
         gauges.retain(|old| old.strong_count() > 0);
         gauges.push(Arc::downgrade(&gauge));
         drop(gauges);
-        let free = std::array::from_fn(|_| List {
-            slots: [0; CACHED_MAX],
-            len: 0,
-        });
         Ok(StackCache {
             arena,
             window: window_bytes,
-            free,
+            free: [List::EMPTY; 3],
+            unopened: [List::EMPTY; 3],
             gauge,
         })
     }
@@ -81,14 +121,18 @@ impl StackCache {
     /// `OutOfMemory` when no class has one, saying how many there are; or the kernel's refusal.
     #[inline]
     pub fn take(&mut self, class: Class) -> io::Result<Stack> {
-        let list = &mut self.free[class as usize];
-        if list.len > 0 {
-            list.len -= 1;
-            let index = list.slots[list.len];
-            self.count(-1);
-            return Ok(Stack::own(self.arena, Slot { index, class }));
+        match self.take_cached(class) {
+            Some(stack) => Ok(stack),
+            None => self.take_slow(class),
         }
-        self.take_slow(class)
+    }
+
+    /// A stack of this class that lies in this cache.
+    #[inline]
+    pub fn take_cached(&mut self, class: Class) -> Option<Stack> {
+        let index = self.free[class as usize].pop()?;
+        self.count(-1);
+        Some(Stack::own(self.arena, Slot { index, class }))
     }
 
     #[cold]
@@ -100,15 +144,9 @@ impl StackCache {
                 };
                 self.fill(class, first);
             }
-            let list = &mut self.free[class as usize];
-            list.len -= 1;
-            let slot = Slot {
-                index: list.slots[list.len],
-                class,
-            };
-            self.count(-1);
-            let stack = Stack::own(self.arena, slot);
-            return Ok(stack);
+            if let Some(stack) = self.take_cached(class) {
+                return Ok(stack);
+            }
         }
         let counts = Class::ALL.map(|c| self.arena.geometry.count(c));
         Err(io::Error::new(
@@ -125,6 +163,19 @@ impl StackCache {
         ))
     }
 
+    /// Whether there is a stack of this very class in the cache; an empty list is filled from the
+    /// depot first.
+    pub(crate) fn refill(&mut self, class: Class) -> bool {
+        if self.free[class as usize].len == 0 {
+            let Some(first) = self.arena.pop_chain(class) else {
+                return false;
+            };
+            self.fill(class, first);
+        }
+        true
+    }
+
+    /// Adds a chain from the depot to an empty list.
     fn fill(&mut self, class: Class, first: u32) {
         let arena = self.arena;
         let mut n = 0;
@@ -132,9 +183,7 @@ impl StackCache {
             let slot = Slot { index, class };
             // On refusal the stack stays as it is: a smaller first window grows by fault.
             let _ = arena.prepare(slot, self.window);
-            let list = &mut self.free[class as usize];
-            list.slots[list.len] = index;
-            list.len += 1;
+            self.free[class as usize].push(index);
             n += 1;
         }
         self.count(n);
@@ -152,52 +201,35 @@ impl StackCache {
         {
             self.arena.shrink(slot, self.window);
         }
-        if self.free[slot.class as usize].len == CACHED_MAX {
-            self.spill(slot.class, CHAIN);
+        if self.free[slot.class as usize].is_full() {
+            self.spill(slot.class);
         }
-        let list = &mut self.free[slot.class as usize];
-        list.slots[list.len] = slot.index;
-        list.len += 1;
+        self.free[slot.class as usize].push(slot.index);
         self.count(1);
     }
 
-    /// Sends the `n` oldest stacks of a class to the depot.
+    /// Sends the oldest stacks of a class to the depot: false if there is none.
     #[cold]
-    fn spill(&mut self, class: Class, n: usize) {
-        let list = &mut self.free[class as usize];
-        let (out, rest) = list.slots[..list.len].split_at(n);
-        for pair in 0..out.len() {
-            let slot = Slot {
-                index: out[pair],
-                class,
-            };
-            self.arena.shrink(slot, self.window);
-            let next = out.get(pair + 1).map_or(0, |index| index + 1);
-            // Relaxed: the chain is published by the depot's Release.
-            self.arena
-                .record(out[pair])
-                .link
-                .store(next, Ordering::Relaxed);
+    fn spill(&mut self, class: Class) -> bool {
+        let Some((first, n)) = self.free[class as usize].take_chain(self.arena) else {
+            return false;
+        };
+        for index in self.arena.chain_iter(first) {
+            self.arena.shrink(Slot { index, class }, self.window);
         }
-        let first = out[0];
-        let kept = rest.len();
-        list.slots.copy_within(n..n + kept, 0);
-        list.len = kept;
         self.arena.give_chain(class, first);
         self.count(-(n as i32));
+        true
     }
 
-    /// Gives every cached stack to the depot.
+    /// Gives every cached stack, and every slot, to the depots.
     pub fn flush(&mut self) {
         for class in Class::ALL {
-            while self.free[class as usize].len > 0 {
-                let n = self.free[class as usize].len.min(CHAIN);
-                self.spill(class, n);
-            }
+            while self.spill(class) || self.spill_unopened(class) {}
         }
     }
 
-    fn count(&self, change: i32) {
+    pub(crate) fn count(&self, change: i32) {
         // Relaxed: a statistic with one writer.
         let now = self.gauge.load(Ordering::Relaxed);
         self.gauge

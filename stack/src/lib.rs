@@ -41,6 +41,8 @@ mod layout;
 #[cfg(not(gopark_loom))]
 mod map;
 #[cfg(not(gopark_loom))]
+mod promise;
+#[cfg(not(gopark_loom))]
 mod stack;
 #[cfg(not(gopark_loom))]
 mod stats;
@@ -56,6 +58,7 @@ pub use crate::{
     guard::GuardKind,
     layout::WINDOW_BYTES_DEFAULT,
     layout::{Class, GUARD_BYTES, HEADER_BYTES, LIMIT_BYTES_MAX, LIMIT_BYTES_MIN, Slot},
+    promise::Promise,
     stack::{GrowableStack, Stack, header_at, headers, high_water_at, remaining_at, trim_below},
     stats::{Stats, accessible_bytes, resident_bytes, stats, trim},
 };

@@ -11,6 +11,7 @@ mod edges;
 mod ends;
 mod examples;
 mod fairness;
+mod first_turn;
 mod hogs;
 mod join_set;
 mod limits;

@@ -21,7 +21,7 @@ const CRATES: [(&str, Layers); 3] = [
             &["depot"],
             &["switch"],
             &["arena", "fault"],
-            &["cache", "stack"],
+            &["cache", "promise", "stack"],
             &["stats"],
         ],
     ),

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::sched::header::{G, GRef};
+use crate::sched::header::G;
 use crate::sched::park;
+use crate::sched::place::Place;
+use crate::task::seed_state::Ask;
 
 /// The id of a goroutine: never 0, never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,19 +21,19 @@ impl fmt::Display for GoroutineId {
 /// A handle to a goroutine. It does not keep the goroutine alive, and outlives it.
 #[derive(Clone)]
 pub struct Goroutine {
-    g: GRef,
+    place: Place,
     id: u64,
     name: Option<Arc<str>>,
 }
 
 impl Goroutine {
-    pub(crate) fn new(g: GRef, id: u64, name: Option<Arc<str>>) -> Goroutine {
-        Goroutine { g, id, name }
+    pub(crate) fn new(place: Place, id: u64, name: Option<Arc<str>>) -> Goroutine {
+        Goroutine { place, id, name }
     }
 
     /// Where it is, to be trusted only together with the id.
-    pub(crate) fn place(&self) -> (GRef, u64) {
-        (self.g, self.id)
+    pub(crate) fn place(&self) -> (Place, u64) {
+        (self.place, self.id)
     }
 
     /// The id.
@@ -47,7 +49,7 @@ impl Goroutine {
     /// Ends the goroutine's [`park`](fn@crate::park), or lets its next one return at once. Several
     /// calls before that count once. Of a goroutine that has ended: does nothing.
     pub fn unpark(&self) {
-        park::act(self.g, self.g.get().state.unpark(self.id));
+        park::ask(self.place, self.id, Ask::Token);
     }
 
     /// Cancels the goroutine: the call that it waits in, or its next one that may suspend, unwinds
@@ -59,7 +61,7 @@ impl Goroutine {
     /// (`catch_unwind`), it goes on, and may be cancelled again. Of one that has ended: does
     /// nothing. May be called by any thread, and by the goroutine itself.
     pub fn cancel(&self) {
-        park::cancel(self.g, self.id);
+        park::ask(self.place, self.id, Ask::Cancel);
     }
 }
 
@@ -83,7 +85,7 @@ pub fn current() -> Goroutine {
 
 /// The goroutine that is running, if any.
 pub fn try_current() -> Option<Goroutine> {
-    G::current().map(|g| Goroutine::new(g.to_ref(), g.state.id(), g.name()))
+    G::current().map(|g| Goroutine::new(g.to_ref().into(), g.state.id(), g.name()))
 }
 
 /// Lets other goroutines run: the caller goes to the tail of its P's queue. Returns at once when no

@@ -165,8 +165,8 @@ impl<'scope> Scope<'scope, '_> {
     {
         let company = self.children.enter();
         let handle = spawn_in::<F, T>(Home::Runtime(&self.shared), options, f, Some(company))?;
-        let (g, id) = handle.goroutine().place();
-        self.children.add(g, id);
+        let (place, id) = handle.goroutine().place();
+        self.children.add(place, id);
         Ok(ScopedJoinHandle {
             handle,
             children: &self.children,

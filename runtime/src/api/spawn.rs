@@ -12,10 +12,11 @@ use gopark_stack::Class;
 use crate::api::goroutine::Goroutine;
 use crate::api::join::JoinHandle;
 use crate::api::scope::{Scope, ScopedJoinHandle};
-use crate::sched::header::{G, GRef};
+use crate::sched::header::G;
 use crate::sched::launch::{self, Options};
 use crate::sched::packet::{Company, Packet};
 use crate::sched::park::Cancelled;
+use crate::sched::place::Place;
 use crate::sched::shared::Shared;
 
 /// Where a goroutine is to live.
@@ -32,7 +33,7 @@ fn launch_at<F, T>(
     options: Options,
     f: F,
     packet: *mut u8,
-) -> io::Result<(GRef, u64)>
+) -> io::Result<(Place, u64)>
 where
     F: FnOnce() -> T,
 {
@@ -87,9 +88,9 @@ where
     let (receiver, packet) = Packet::<T>::pair(company);
     let unborn = Unborn::<T>(packet, PhantomData);
     let name = options.name.clone();
-    let (g, id) = launch_at::<F, T>(home, options, f, packet)?;
+    let (place, id) = launch_at::<F, T>(home, options, f, packet)?;
     std::mem::forget(unborn);
-    Ok(JoinHandle::new(receiver, Goroutine::new(g, id, name)))
+    Ok(JoinHandle::new(receiver, Goroutine::new(place, id, name)))
 }
 
 /// Spawns a goroutine in the caller's runtime. It runs next on the caller's P when the caller parks

@@ -107,7 +107,9 @@ fn look_now(m: &Machine) {
     if waiting && is_next && since >= NETWORK_EVERY_NANOS {
         shared.net.look(shared, &mut |g| m.push(g));
     } else if waiting && since >= NETWORK_EVERY_BUSY_NANOS {
-        shared.net.look(shared, &mut |g| shared.inject.push(g));
+        shared
+            .net
+            .look(shared, &mut |g| shared.inject.push(g.into()));
     }
     if m.p().has_work() && shared.procs.limit() > 1 {
         shared.submitted();

@@ -48,7 +48,7 @@ pub(crate) struct Birth<'a> {
 }
 
 /// Makes a goroutine on `stack` that will run `f` and finish `packet` (if not null). The caller
-/// owns it and puts it on a queue.
+/// owns it, and runs it or puts it on a queue.
 pub(crate) fn create<F, T>(stack: Stack, birth: Birth<'_>, f: F, packet: *mut u8) -> GRef
 where
     F: FnOnce() -> T,
@@ -77,6 +77,7 @@ where
         blocking: Cell::new(false),
         locals: Cell::new(None),
         name: Cell::new(birth.name),
+        seed: Cell::new(None),
         limits: Cell::new(None),
     };
     // SAFETY: the header of a stack that we own.

@@ -24,7 +24,7 @@ use super::machine::{Machine, Standing, Work};
 use super::processor::Processor;
 use super::shared::Shared;
 use crate::queue::local::HALF;
-use crate::sched::header::GRef;
+use crate::sched::place::Place;
 
 const GLOBAL_TICK: u64 = 61;
 const PASSES: usize = 4;
@@ -145,7 +145,7 @@ pub(crate) fn from_global(m: &Machine) -> Option<Work> {
 
 /// Visits all other Ps once, in a random order: a random start and a stride that is coprime to
 /// their number.
-fn steal_pass(m: &Machine, last: bool) -> Option<GRef> {
+fn steal_pass(m: &Machine, last: bool) -> Option<Place> {
     let procs = &m.shared().procs;
     // Those above the limit too that are not retired: an M that runs for long may have work there.
     let n = procs.reach();
@@ -167,11 +167,11 @@ fn walk(n: usize, start: usize, stride: usize) -> impl Iterator<Item = usize> {
     (0..n).map(move |i| (start % n + i * stride) % n)
 }
 
-fn steal_from(m: &Machine, victim: &Processor, last: bool) -> Option<GRef> {
+fn steal_from(m: &Machine, victim: &Processor, last: bool) -> Option<Place> {
     let own = m.p();
     if let Some((word, n)) = victim.queue.steal_into(&own.queue) {
         own.counts.steals.add(n as u64);
-        return Some(GRef::from_word(word));
+        return Some(Place::from_word(word));
     }
     let seen = victim.queue.peek_next();
     if !last || seen == 0 {
@@ -181,7 +181,7 @@ fn steal_from(m: &Machine, victim: &Processor, last: bool) -> Option<GRef> {
     while start.elapsed() < NEXT_GRACE {
         std::hint::spin_loop();
     }
-    let stolen = victim.queue.steal_next(seen).map(GRef::from_word)?;
+    let stolen = victim.queue.steal_next(seen).map(Place::from_word)?;
     own.counts.steals.add(1);
     Some(stolen)
 }

@@ -15,6 +15,7 @@ use gopark_stack::switch::{Context, stack_pointer};
 
 use crate::sched::locals::Locals;
 use crate::sched::machine::Machine;
+use crate::sched::seed::Seed;
 use crate::sched::shared::Shared;
 use crate::sched::timers::Timer;
 pub(crate) use crate::task::reason::Wait;
@@ -100,6 +101,8 @@ pub(crate) struct Body {
     pub(crate) blocking: Cell<bool>,
     pub(crate) locals: Cell<Option<Box<Locals>>>,
     pub(crate) name: Cell<Option<Arc<str>>>,
+    /// What stood for it before its first turn, if handles go by that.
+    pub(crate) seed: Cell<Option<&'static Seed>>,
     /// Time limits of what it does, the outermost first.
     #[expect(clippy::box_collection, reason = "the header is small")]
     pub(crate) limits: Cell<Option<Box<Vec<Arc<Timer>>>>>,
@@ -151,13 +154,13 @@ impl GRef {
         NonNull::new(ptr).map(GRef)
     }
 
-    /// As the local queue keeps it.
+    /// The address as a number.
     #[inline]
     pub(crate) fn to_word(self) -> usize {
         self.0.as_ptr().expose_provenance()
     }
 
-    /// From the local queue.
+    /// From [`GRef::to_word`].
     #[inline]
     pub(crate) fn from_word(word: usize) -> GRef {
         GRef(NonNull::new(std::ptr::with_exposed_provenance_mut(word)).expect("never 0"))

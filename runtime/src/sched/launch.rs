@@ -9,14 +9,18 @@ use std::io;
 use std::panic::Location;
 use std::sync::Arc;
 
-use gopark_stack::Class;
+use gopark_stack::{Class, Promise, Stack};
 
 use super::hand_off;
 use super::machine::{Machine, Standing, pin, unpin, unsuspended};
 use super::park;
+use super::processor::Supply;
+use super::seed::Seed;
 use super::shared::Shared;
+use crate::sched::birth::plant;
 use crate::sched::entry::{Birth, create};
-use crate::sched::header::{G, GRef};
+use crate::sched::header::G;
+use crate::sched::place::Place;
 use crate::sys::fork;
 
 /// What may be chosen at spawn.
@@ -50,8 +54,50 @@ impl Options {
     }
 }
 
+/// Where a new goroutine is put until its first turn.
+enum Cradle {
+    Stack(Stack),
+    Seed(&'static Seed, Promise),
+}
+
+impl Cradle {
+    /// A stack that is free nearby; the promise of one; or a stack from wherever there is one, also
+    /// of a smaller class.
+    #[inline]
+    fn take(supply: &mut Supply, class: Class) -> io::Result<Cradle> {
+        match supply.stacks.take_cached(class) {
+            Some(stack) => Ok(Cradle::Stack(stack)),
+            None => Cradle::promise(supply, class),
+        }
+    }
+
+    #[cold]
+    fn promise(supply: &mut Supply, class: Class) -> io::Result<Cradle> {
+        match supply.stacks.promise(class) {
+            Some(promise) => Ok(Cradle::Seed(supply.seeds.take(), promise)),
+            None => supply.stacks.take(class).map(Cradle::Stack),
+        }
+    }
+
+    #[inline]
+    fn put<F, T>(self, birth: Birth<'_>, f: F, packet: *mut u8) -> Place
+    where
+        F: FnOnce() -> T,
+    {
+        match self {
+            Cradle::Stack(stack) => create::<F, T>(stack, birth, f, packet).into(),
+            Cradle::Seed(seed, promise) => plant::<F, T>(seed, promise, birth, f, packet),
+        }
+    }
+}
+
 /// Makes a goroutine of the caller's runtime and makes it ready: itself and its id.
-pub(crate) fn here<F, T>(me: &G, options: Options, f: F, packet: *mut u8) -> io::Result<(GRef, u64)>
+pub(crate) fn here<F, T>(
+    me: &G,
+    options: Options,
+    f: F,
+    packet: *mut u8,
+) -> io::Result<(Place, u64)>
 where
     F: FnOnce() -> T,
 {
@@ -75,21 +121,21 @@ fn on_p<F, T>(
     options: Options,
     f: &mut Option<F>,
     packet: *mut u8,
-) -> io::Result<(GRef, u64)>
+) -> io::Result<(Place, u64)>
 where
     F: FnOnce() -> T,
 {
     let shared = m.shared();
     let class = options.class.unwrap_or(shared.config.class);
     // SAFETY: one short use; nothing in it switches.
-    let local = unsafe { m.local() };
-    let stack = local.stacks.take(class)?;
-    let id = local.ids.next();
+    let supply = &mut unsafe { m.local() }.supply;
+    let cradle = Cradle::take(supply, class)?;
+    let id = supply.ids.next();
     let f = f.take().expect("a closure is launched once");
-    let g = create::<F, T>(stack, options.birth(id, shared), f, packet);
+    let place = cradle.put::<F, T>(options.birth(id, shared), f, packet);
     m.p().counts.spawned.add(1);
-    park::enqueue_here(m, g);
-    Ok((g, id))
+    park::enqueue_here(m, place);
+    Ok((place, id))
 }
 
 /// The same from outside the runtime.
@@ -98,7 +144,7 @@ pub(crate) fn outside<F, T>(
     options: Options,
     f: F,
     packet: *mut u8,
-) -> io::Result<(GRef, u64)>
+) -> io::Result<(Place, u64)>
 where
     F: FnOnce() -> T,
 {
@@ -113,20 +159,20 @@ fn without_p<F, T>(
     options: Options,
     f: &mut Option<F>,
     packet: *mut u8,
-) -> io::Result<(GRef, u64)>
+) -> io::Result<(Place, u64)>
 where
     F: FnOnce() -> T,
 {
     let mut outside = shared.outside();
     let class = options.class.unwrap_or(shared.config.class);
-    let stack = outside.stacks.take(class)?;
+    let cradle = Cradle::take(&mut outside, class)?;
     let id = outside.ids.next();
     drop(outside);
     let f = f.take().expect("a closure is launched once");
-    let g = create::<F, T>(stack, options.birth(id, shared), f, packet);
+    let place = cradle.put::<F, T>(options.birth(id, shared), f, packet);
     shared.count_spawn_outside();
-    shared.submit_global(g);
-    Ok((g, id))
+    shared.submit_global(place);
+    Ok((place, id))
 }
 
 /// A detached goroutine of the runtime's own.
@@ -134,7 +180,7 @@ where
 pub(crate) fn service(
     shared: &Shared,
     f: impl FnOnce(&G) + Send + 'static,
-) -> io::Result<(GRef, u64)> {
+) -> io::Result<(Place, u64)> {
     let body = move || f(G::current().expect("a goroutine runs on its stack"));
     outside::<_, ()>(shared, Options::here(), body, std::ptr::null_mut())
 }

@@ -26,6 +26,7 @@ use super::hold::{Look, Pin, Token};
 use super::processor::{Local, Processor};
 use super::shared::Shared;
 use crate::sched::header::{G, GRef};
+use crate::sched::place::Place;
 use crate::sys::{fork, futex, thread};
 
 /// What must happen once the context that was left is saved. Done on the stack that was entered.
@@ -47,7 +48,7 @@ pub(crate) enum After {
 /// What was found to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Work {
-    Run(GRef),
+    Run(Place),
     /// M of this number claims a P.
     Claim(usize),
 }

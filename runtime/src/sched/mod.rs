@@ -3,6 +3,8 @@
 #[cfg(not(gopark_loom))]
 pub(crate) mod beat;
 #[cfg(not(gopark_loom))]
+pub(crate) mod birth;
+#[cfg(not(gopark_loom))]
 pub(crate) mod blocking;
 #[cfg(not(gopark_loom))]
 pub(crate) mod bound;
@@ -34,6 +36,8 @@ pub(crate) mod packet;
 #[cfg(not(gopark_loom))]
 pub(crate) mod park;
 #[cfg(not(gopark_loom))]
+pub(crate) mod place;
+#[cfg(not(gopark_loom))]
 pub(crate) mod processor;
 #[cfg(not(gopark_loom))]
 pub(crate) mod rest;
@@ -41,6 +45,8 @@ pub(crate) mod rest;
 pub(crate) mod roster;
 #[cfg(not(gopark_loom))]
 pub(crate) mod run;
+#[cfg(not(gopark_loom))]
+pub(crate) mod seed;
 #[cfg(not(gopark_loom))]
 pub(crate) mod shared;
 #[cfg(not(gopark_loom))]

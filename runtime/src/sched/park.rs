@@ -22,6 +22,8 @@ use super::run::leave;
 use super::shared::Shared;
 use crate::queue::local::HALF;
 use crate::sched::header::{G, GRef, Wait};
+use crate::sched::place::Place;
+use crate::task::seed_state::Ask;
 use crate::task::state::{Check, Commit, State, Wake};
 
 /// The payload with which a goroutine ends that was cancelled, or whose runtime is dropped:
@@ -136,9 +138,12 @@ pub(crate) fn assert_may_wait(g: &G) {
     );
 }
 
-/// Cancels goroutine `id`, if it has not ended.
-pub(crate) fn cancel(g: GRef, id: u64) {
-    act(g, g.get().state.cancel(id));
+/// Asks something of goroutine `id`, if it has not ended.
+#[inline]
+pub(crate) fn ask(place: Place, id: u64, what: Ask) {
+    if let Some((g, wake)) = place.ask(id, what) {
+        act(g, wake);
+    }
 }
 
 /// Runs `f` on the goroutine `g`, which runs: the end of its runtime does not end a park in it.
@@ -309,7 +314,8 @@ pub(crate) fn act(g: GRef, wake: Wake) {
 
 /// Puts a goroutine next on the P of `m`.
 #[inline]
-pub(crate) fn enqueue_here(m: &Machine, g: GRef) {
+pub(crate) fn enqueue_here(m: &Machine, g: impl Into<Place>) {
+    let g = g.into();
     let shared = m.shared();
     if shared.config.migrate {
         return shared.submit_global(g);
@@ -336,19 +342,20 @@ pub(crate) fn requeue(m: &Machine, g: GRef) {
 impl Machine {
     /// Puts a goroutine at the tail of the local queue; a full one sends its older half away.
     #[inline]
-    pub(crate) fn push(&self, g: GRef) {
+    pub(crate) fn push(&self, g: impl Into<Place>) {
+        let g = g.into();
         if self.p().queue.push(g.to_word()).is_err() {
             self.push_to_a_full_queue(g);
         }
     }
 
     #[cold]
-    fn push_to_a_full_queue(&self, g: GRef) {
+    fn push_to_a_full_queue(&self, g: Place) {
         let mut half = [0; HALF];
         let p = self.p();
         let n = p.queue.take_half(&mut half);
         for word in &half[..n] {
-            self.shared().inject.push(GRef::from_word(*word));
+            self.shared().inject.push(Place::from_word(*word));
         }
         if n > 0 {
             p.counts.overflows.add(1);

@@ -11,11 +11,12 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
-use gopark_stack::StackCache;
+use gopark_stack::{Stack, StackCache};
 
 use crate::queue::local::LocalQueue;
-use crate::sched::header::GRef;
 use crate::sched::hold::Hold;
+use crate::sched::place::Place;
+use crate::sched::seed::{Seed, SeedCache};
 use crate::sched::timers::Timers;
 
 /// Ids are taken from the process-wide counter in batches.
@@ -72,11 +73,43 @@ impl Count {
 
 /// What only the M that holds the P touches.
 pub(crate) struct Local {
-    pub(crate) stacks: StackCache,
+    pub(crate) supply: Supply,
     pub(crate) random: Random,
-    pub(crate) ids: Ids,
     /// The global queue gave a goroutine last time: it is the turn of a claim.
     pub(crate) claims_turn: bool,
+}
+
+/// What a spawn takes from.
+#[derive(Debug)]
+pub(crate) struct Supply {
+    pub(crate) stacks: StackCache,
+    pub(crate) seeds: SeedCache,
+    pub(crate) ids: Ids,
+}
+
+impl Supply {
+    pub(crate) fn new(window: usize) -> io::Result<Supply> {
+        Ok(Supply {
+            stacks: StackCache::new(window)?,
+            seeds: SeedCache::default(),
+            ids: Ids::default(),
+        })
+    }
+
+    /// Takes back what a goroutine had that has ended.
+    #[inline]
+    pub(crate) fn take_back(&mut self, stack: Stack, seed: Option<&'static Seed>) {
+        self.stacks.give(stack);
+        if let Some(seed) = seed {
+            self.seeds.give(seed);
+        }
+    }
+
+    /// Gives away what others may want.
+    pub(crate) fn flush(&mut self) {
+        self.stacks.flush();
+        self.seeds.flush();
+    }
 }
 
 // SAFETY: `local` is reached only through `Processor::local`, whose caller holds the P; a P changes
@@ -110,13 +143,12 @@ impl Processor {
             counts: Counts::default(),
             timers: CachePadded::new(Timers::new()),
             local: UnsafeCell::new(Local {
-                stacks: StackCache::new(window)?,
+                supply: Supply::new(window)?,
                 random: Random(
                     seed.wrapping_add(index as u64 + 1)
                         .wrapping_mul(0x9E37_79B9)
                         | 1,
                 ),
-                ids: Ids::default(),
                 claims_turn: false,
             }),
         })
@@ -137,14 +169,14 @@ impl Processor {
 
     /// Puts `g` next; whoever was next is returned. For the M that holds the P.
     #[inline]
-    pub(crate) fn put_next(&self, g: GRef) -> Option<GRef> {
-        self.queue.put_next(g.to_word()).map(GRef::from_word)
+    pub(crate) fn put_next(&self, g: Place) -> Option<Place> {
+        self.queue.put_next(g.to_word()).map(Place::from_word)
     }
 
     /// Takes the next goroutine. For the M that holds the P.
     #[inline]
-    pub(crate) fn take_next(&self) -> Option<GRef> {
-        self.queue.take_next().map(GRef::from_word)
+    pub(crate) fn take_next(&self) -> Option<Place> {
+        self.queue.take_next().map(Place::from_word)
     }
 
     /// Whether a thief could find something here.
@@ -154,8 +186,8 @@ impl Processor {
 
     /// Takes the oldest of the queue. For the M that holds the P.
     #[inline]
-    pub(crate) fn pop(&self) -> Option<GRef> {
-        self.queue.pop().map(GRef::from_word)
+    pub(crate) fn pop(&self) -> Option<Place> {
+        self.queue.pop().map(Place::from_word)
     }
 }
 

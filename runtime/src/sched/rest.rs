@@ -52,10 +52,10 @@ pub(crate) fn poll(m: &Machine) -> Polled {
             // More than the local queue takes well goes where others find it, the oldest first.
             let here = ready.len().min(HALF);
             ready.drain(..here).for_each(|g| m.push(g));
-            ready.drain(..).for_each(|g| shared.inject.push(g));
+            ready.drain(..).for_each(|g| shared.inject.push(g.into()));
             return Polled::Took;
         }
-        ready.drain(..).for_each(|g| shared.inject.push(g));
+        ready.drain(..).for_each(|g| shared.inject.push(g.into()));
         drop(ready);
         if by_network {
             return Polled::Crowded;

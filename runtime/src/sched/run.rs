@@ -20,6 +20,7 @@ use gopark_stack::switch::switch;
 use gopark_stack::{AltStack, Stack};
 
 use super::beat;
+use super::birth;
 use super::bound::{self, Dispatch};
 use super::find;
 use super::grant::Given;
@@ -48,10 +49,13 @@ pub(crate) fn machine_main(shared: &Arc<Shared>, number: usize) {
     };
     while goes_on && let Some(work) = next(m) {
         match work {
-            Work::Run(g) => match bound::dispatch(m, g) {
-                Dispatch::Run => execute(m, g),
-                Dispatch::Gone => {}
-            },
+            Work::Run(place) => {
+                let g = birth::born(m, place);
+                match bound::dispatch(m, g) {
+                    Dispatch::Run => execute(m, g),
+                    Dispatch::Gone => {}
+                }
+            }
             Work::Claim(claim) => bound::give(m, claim),
         }
     }
@@ -129,7 +133,7 @@ fn sleep(m: &Machine) -> bool {
     let polls = m.shared().net.turn.begin_long(m.index);
     let p = m.has_p().then(|| {
         // SAFETY: one short use. What other Ms may want is not kept by one that sleeps.
-        unsafe { m.local() }.stacks.flush();
+        unsafe { m.local() }.supply.flush();
         m.release()
     });
     let searching = m.searching.replace(false);
@@ -268,13 +272,17 @@ fn pick<'a>(m: &Machine) -> Option<&'a G> {
     if !m.has_p() || m.shared().config.migrate || m.beats() {
         return None;
     }
-    let work = find::nearby(m)?;
-    if let Work::Run(next) = work
-        && next.get().bound.get() == 0
-    {
-        return Some(next.get());
-    }
-    m.picked.set(Some(work));
+    let picked = match find::nearby(m)? {
+        Work::Run(place) => {
+            let next = birth::born(m, place);
+            if next.get().bound.get() == 0 {
+                return Some(next.get());
+            }
+            Work::Run(next.into())
+        }
+        claim @ Work::Claim(_) => claim,
+    };
+    m.picked.set(Some(picked));
     None
 }
 
@@ -312,16 +320,17 @@ fn leave_and_end(g: &G, m: &Machine) {
 
 fn recycle(m: &Machine, g: GRef) {
     g.get().state.end();
+    let seed = g.get().seed.take();
     let header = NonNull::from(g.get()).cast();
     // SAFETY: the header of a stack that `create` forgot; the goroutine has ended, and its last
     // switch is over.
     let stack = unsafe { Stack::from_header(header) };
     if m.has_p() {
         // SAFETY: one short use.
-        unsafe { m.local() }.stacks.give(stack);
+        unsafe { m.local() }.supply.take_back(stack, seed);
         m.p().counts.ended.add(1);
     } else {
-        m.shared().outside().stacks.give(stack);
+        m.shared().outside().take_back(stack, seed);
         m.shared().count_end_outside();
     }
 }

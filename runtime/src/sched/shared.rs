@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_deque::{Injector, Steal};
-use gopark_stack::{Class, StackCache};
+use gopark_stack::Class;
 
 use super::claims::Claims;
 use super::idle::{Idle, Wake};
 use super::netpoll::Netpoll;
-use super::processor::{Ids, Processor};
+use super::processor::{Processor, Supply};
 use super::roster::{Machines, PROCS_MAX, Procs};
 use super::service::chores::{Chore, Chores};
 use super::sysmon::monitor::Monitor;
 use super::turn::Notify;
-use crate::sched::header::GRef;
+use crate::sched::place::Place;
 use crate::sched::sysmon::long_slice::LongSliceHook;
 use crate::sys::clock::NEVER;
 
@@ -59,14 +59,14 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) procs: Procs,
     pub(crate) machines: Machines,
-    pub(crate) inject: Injector<GRef>,
+    pub(crate) inject: Injector<Place>,
     pub(crate) claims: Claims,
     pub(crate) idle: Idle,
     pub(crate) net: Netpoll,
     pub(crate) monitor: Monitor,
     pub(crate) chores: Chores,
-    /// For spawns from outside, and by Ms without a P: a stack cache of their own.
-    outside: Mutex<Outside>,
+    /// For spawns from outside, and by Ms without a P.
+    outside: Mutex<Supply>,
     spawned_outside: AtomicU64,
     ended_outside: AtomicU64,
     /// Names of goroutines, for reports by others than themselves.
@@ -89,12 +89,6 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// What a spawn without a P uses.
-pub(crate) struct Outside {
-    pub(crate) stacks: StackCache,
-    pub(crate) ids: Ids,
-}
-
 impl Shared {
     pub(crate) fn new(config: Config) -> io::Result<Shared> {
         Ok(Shared {
@@ -106,10 +100,7 @@ impl Shared {
             net: Netpoll::new()?,
             monitor: Monitor::new(),
             chores: Chores::new(),
-            outside: Mutex::new(Outside {
-                stacks: StackCache::new(config.window)?,
-                ids: Ids::default(),
-            }),
+            outside: Mutex::new(Supply::new(config.window)?),
             spawned_outside: AtomicU64::new(0),
             ended_outside: AtomicU64::new(0),
             names: Mutex::new(HashMap::new()),
@@ -126,8 +117,8 @@ impl Shared {
         self.procs.get(p)
     }
 
-    /// The state for spawns without a P.
-    pub(crate) fn outside(&self) -> MutexGuard<'_, Outside> {
+    /// What spawns without a P take from.
+    pub(crate) fn outside(&self) -> MutexGuard<'_, Supply> {
         self.outside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -178,8 +169,8 @@ impl Shared {
     }
 
     /// Puts a goroutine that the caller owns on the global queue and sees to it that an M comes.
-    pub(crate) fn submit_global(&self, g: GRef) {
-        self.inject.push(g);
+    pub(crate) fn submit_global(&self, g: impl Into<Place>) {
+        self.inject.push(g.into());
         self.submitted();
     }
 
@@ -219,7 +210,7 @@ impl Shared {
     }
 
     /// One goroutine of the global queue.
-    pub(crate) fn take_injected(&self) -> Option<GRef> {
+    pub(crate) fn take_injected(&self) -> Option<Place> {
         loop {
             match self.inject.steal() {
                 Steal::Success(g) => return Some(g),

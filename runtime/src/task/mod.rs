@@ -11,10 +11,13 @@
 //!
 //! A handle to a goroutine is the header's address and the goroutine's id. Headers are never
 //! unmapped and ids are never used twice, so a handle to a goroutine that has ended finds another
-//! id (or zero) and does nothing: no reference counts.
+//! id (or zero) and does nothing: no reference counts. One that was spawned while no stack was free
+//! nearby has no header before its first turn: its handle is the address of its *seed*, which knows
+//! the header later, and the same holds (`seed_state.rs`).
 
 pub(crate) mod packet_state;
 pub(crate) mod reason;
 pub(crate) mod scope_state;
+pub(crate) mod seed_state;
 pub(crate) mod state;
 pub(crate) mod wait_word;

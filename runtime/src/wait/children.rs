@@ -15,12 +15,14 @@ use std::sync::Arc;
 
 use super::lock::Lock;
 use super::parker::{self, Lists, Waiter};
-use crate::sched::header::{G, GRef, Wait};
+use crate::sched::header::{G, Wait};
 use crate::sched::interrupt::{self, Kind};
 use crate::sched::packet::Company;
 use crate::sched::park::{self, Cancelled};
+use crate::sched::place::Place;
 use crate::sys::clock::NEVER;
 use crate::task::scope_state::{self, Fail, Leave, ScopeState};
+use crate::task::seed_state::Ask;
 
 const SWEEP_MIN: usize = 64;
 
@@ -33,7 +35,7 @@ pub(crate) struct Children {
 
 #[derive(Debug)]
 struct Synced {
-    list: Vec<(GRef, u64)>,
+    list: Vec<(Place, u64)>,
     sweep_at: usize,
     parent: Option<Waiter>,
     /// The first panic of a scope that fails fast.
@@ -65,16 +67,16 @@ impl Children {
     }
 
     /// It has been spawned.
-    pub(crate) fn add(&self, g: GRef, id: u64) {
+    pub(crate) fn add(&self, place: Place, id: u64) {
         let mut synced = self.synced.lock();
         if synced.list.len() == synced.sweep_at {
-            synced.list.retain(|(g, id)| g.get().state.id() == *id);
+            synced.list.retain(|(place, id)| place.has(*id));
             synced.sweep_at = SWEEP_MIN.max(2 * synced.list.len());
         }
-        synced.list.push((g, id));
+        synced.list.push((place, id));
         drop(synced);
         if self.state.is_cancelled() {
-            park::cancel(g, id);
+            park::ask(place, id, Ask::Cancel);
         }
     }
 
@@ -83,8 +85,8 @@ impl Children {
         self.state.cancel();
         let own = G::current().map(|g| g.state.id());
         let mut list = std::mem::take(&mut self.synced.lock().list);
-        for &(g, id) in list.iter().filter(|(_, id)| Some(*id) != own) {
-            park::cancel(g, id);
+        for &(place, id) in list.iter().filter(|(_, id)| Some(*id) != own) {
+            park::ask(place, id, Ask::Cancel);
         }
         let mut synced = self.synced.lock();
         list.append(&mut synced.list);

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use corosensei::{Coroutine, CoroutineResult};
 use proptest::prelude::*;
 
-use crate::{Class, GrowableStack, Stack, StackCache, stats, trim};
+use crate::{Class, GrowableStack, GuardKind, Promise, Stack, StackCache, stats, trim};
 
 #[inline(never)]
 fn descend(pages: usize) -> usize {
@@ -109,6 +109,25 @@ fn the_dead_part_below_a_parked_stack_pointer_is_given_back() {
 }
 
 #[test]
+fn a_promise_is_redeemed_by_a_free_stack_or_its_own_slot() {
+    let mut cache = StackCache::new(256 << 10).unwrap();
+    let Some(promise) = cache.promise(Class::Medium) else {
+        return assert_eq!(stats().unwrap().guard, GuardKind::Protect);
+    };
+    let own = cache.redeem(promise).unwrap();
+    assert_eq!(own.class(), Class::Medium);
+    assert_eq!(own.window_bytes(), 256 << 10);
+    // SAFETY: the header of a stack that we own.
+    unsafe { own.header().write(7) };
+    let promise = cache.promise(Class::Medium).unwrap();
+    let header = own.header();
+    cache.give(own);
+    let free = cache.redeem(promise).unwrap();
+    assert_eq!(free.header(), header, "the free one was nearer");
+    cache.give(free);
+}
+
+#[test]
 fn live_and_cached_add_up() {
     let mut cache = StackCache::new(256 << 10).unwrap();
     let held: Vec<Stack> = (0..10)
@@ -123,6 +142,9 @@ fn live_and_cached_add_up() {
 enum Act {
     Take(usize, Class),
     Give(usize, usize),
+    Promise(usize, Class),
+    Redeem(usize, usize),
+    Break(usize),
     Flush(usize),
     Trim,
 }
@@ -130,7 +152,10 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     let class = prop_oneof![Just(Class::Large), Just(Class::Medium), Just(Class::Dense)];
     prop_oneof![
-        8 => (0usize..3, class).prop_map(|(cache, class)| Act::Take(cache, class)),
+        8 => (0usize..3, class.clone()).prop_map(|(cache, class)| Act::Take(cache, class)),
+        6 => (0usize..3, class).prop_map(|(cache, class)| Act::Promise(cache, class)),
+        4 => (0usize..3, any::<usize>()).prop_map(|(cache, pick)| Act::Redeem(cache, pick)),
+        1 => any::<usize>().prop_map(Act::Break),
         6 => (0usize..3, any::<usize>()).prop_map(|(cache, pick)| Act::Give(cache, pick)),
         1 => (0usize..3).prop_map(Act::Flush),
         1 => Just(Act::Trim),
@@ -144,6 +169,7 @@ proptest! {
     fn no_stack_is_owned_twice(acts in prop::collection::vec(act(), 1..600)) {
         let mut caches = [0; 3].map(|_| StackCache::new(64 << 10).unwrap());
         let mut live: Vec<Stack> = Vec::new();
+        let mut promises: Vec<Promise> = Vec::new();
         let mut owned = HashSet::new();
         for act in acts {
             match act {
@@ -158,7 +184,19 @@ proptest! {
                     owned.remove(&stack.header());
                     caches[cache].give(stack);
                 }
-                Act::Give(..) => {}
+                Act::Promise(cache, class) => promises.extend(caches[cache].promise(class)),
+                Act::Redeem(cache, pick) if !promises.is_empty() => {
+                    let promise = promises.swap_remove(pick % promises.len());
+                    let stack = caches[cache].redeem(promise).unwrap();
+                    prop_assert!(owned.insert(stack.header()), "given out twice");
+                    // SAFETY: the header of a stack that we own.
+                    unsafe { stack.header().write(1) };
+                    live.push(stack);
+                }
+                Act::Break(pick) if !promises.is_empty() => {
+                    drop(promises.swap_remove(pick % promises.len()));
+                }
+                Act::Give(..) | Act::Redeem(..) | Act::Break(_) => {}
                 Act::Flush(cache) => caches[cache].flush(),
                 Act::Trim => _ = trim(4),
             }

@@ -143,7 +143,7 @@ impl Worker<'_> {
         if is(Chore::Poll) {
             let mut any = false;
             shared.net.look(shared, &mut |g| {
-                shared.inject.push(g);
+                shared.inject.push(g.into());
                 any = true;
             });
             if any {

@@ -3,12 +3,14 @@
 //! Read from their headers while they run: the id is looked at before and after, so a line speaks
 //! of one goroutine, though its parts may be of slightly different moments.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sched::header::{G, GRef};
+use crate::sched::seed::{self, Seed};
 use crate::sched::shared::Shared;
 
 /// A line of a report.
@@ -48,21 +50,50 @@ pub(crate) fn headers(shared: &Shared) -> impl Iterator<Item = (&'static G, u64)
     })
 }
 
+/// The seeds of goroutines of the runtime that have had no turn yet, with their ids.
+pub(crate) fn unborn(shared: &Shared) -> impl Iterator<Item = (&'static Seed, u64)> {
+    seed::all().filter_map(move |seed| {
+        let id = seed.state.id();
+        let ours = id != 0 && std::ptr::eq(seed.shared_ptr(), shared);
+        (ours && seed.state.is_unborn(id)).then_some((seed, id))
+    })
+}
+
 /// All goroutines of the runtime.
 pub(crate) fn goroutines(shared: &Shared) -> impl Iterator<Item = Listed> {
     let now = shared.monitor.uptime().as_millis() as u32;
-    headers(shared).filter_map(move |(g, id)| {
-        let since = now.wrapping_sub(g.told.since_ms());
-        let waits = g.state.is_parked().then(|| {
-            let since = Duration::from_millis(since.into());
-            (g.told.wait_text(), since)
-        });
-        let listed = Listed {
-            id,
-            name: shared.name_of(id),
-            waits,
-            spawned_at: g.told.spawned_at(),
-        };
-        (g.state.id() == id).then_some(listed)
-    })
+    // First: who gets a header meanwhile is found there.
+    let unborn: Vec<Listed> = unborn(shared)
+        .filter_map(|(seed, id)| of_seed(shared, seed, id))
+        .collect();
+    let listed: HashSet<u64> = unborn.iter().map(|listed| listed.id).collect();
+    let others = headers(shared)
+        .filter(move |(_, id)| !listed.contains(id))
+        .filter_map(move |(g, id)| of_header(shared, g, id, now));
+    unborn.into_iter().chain(others)
+}
+
+fn of_header(shared: &Shared, g: &G, id: u64, now: u32) -> Option<Listed> {
+    let since = now.wrapping_sub(g.told.since_ms());
+    let waits = g.state.is_parked().then(|| {
+        let since = Duration::from_millis(since.into());
+        (g.told.wait_text(), since)
+    });
+    let listed = Listed {
+        id,
+        name: shared.name_of(id),
+        waits,
+        spawned_at: g.told.spawned_at(),
+    };
+    (g.state.id() == id).then_some(listed)
+}
+
+fn of_seed(shared: &Shared, seed: &Seed, id: u64) -> Option<Listed> {
+    let listed = Listed {
+        id,
+        name: shared.name_of(id),
+        waits: None,
+        spawned_at: seed.spawned_at(),
+    };
+    seed.state.is_unborn(id).then_some(listed)
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::listing::{self, Listed};
 use crate::sched::park;
 use crate::sched::shared::Shared;
+use crate::task::seed_state::Ask;
 
 const PAUSE_MIN: Duration = Duration::from_micros(50);
 const PAUSE_MAX: Duration = Duration::from_millis(10);
@@ -35,6 +36,9 @@ pub(crate) fn unwind_all(shared: &Shared, deadline: Option<Instant>) -> Result<(
 
 fn stop_all(shared: &Shared) {
     for (g, id) in listing::headers(shared) {
-        park::act(g.to_ref(), g.state.stop(id));
+        park::ask(g.to_ref().into(), id, Ask::Stop);
+    }
+    for (seed, id) in listing::unborn(shared) {
+        park::ask(seed.into(), id, Ask::Stop);
     }
 }

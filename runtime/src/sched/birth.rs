@@ -1,0 +1,127 @@
+//! From spawn to the first turn of a goroutine for which no stack is free nearby.
+//!
+//! A spawn takes a stack that lies in its P's cache: it is warm. If there is none, the goroutine
+//! gets a promise of one (`stack/src/promise.rs`) and is planted: its closure waits in a *germ* on
+//! the heap, and a seed goes through the queues in its place. The M that takes the seed from a
+//! queue redeems the promise, usually by the stack of one that has just ended, and makes the
+//! goroutine there. So of a hundred thousand that are spawned at once, and run one after the other,
+//! few ever touch a stack of their own.
+//!
+//! What others ask of it meanwhile is noted in the seed and told to the header
+//! (`task/seed_state.rs`). The seed is kept until the goroutine ends: handles go by it.
+
+#![expect(unsafe_code, reason = "keeps a closure of any type on the heap")]
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use gopark_stack::{Promise, Stack};
+
+use super::entry::{Birth, create};
+use super::header::GRef;
+use super::machine::Machine;
+use super::place::{At, Place, ask_header};
+use super::seed::Seed;
+use super::shared::Shared;
+use crate::fatal::no_stack;
+
+type Bear = unsafe fn(*mut Germ, Stack, &Shared) -> GRef;
+
+/// All that is known of a goroutine before its first turn; its closure follows.
+struct Germ {
+    bear: Bear,
+    promise: Option<Promise>,
+    packet: *mut u8,
+    id: u64,
+    name: Option<Arc<str>>,
+    spawned_at: &'static Location<'static>,
+}
+
+#[repr(C)]
+struct Whole<F> {
+    germ: Germ,
+    f: F,
+}
+
+/// Plants a goroutine that will run `f` and finish `packet` (if not null). The caller owns it and
+/// puts it on a queue.
+pub(crate) fn plant<F, T>(
+    seed: &'static Seed,
+    promise: Promise,
+    birth: Birth<'_>,
+    f: F,
+    packet: *mut u8,
+) -> Place
+where
+    F: FnOnce() -> T,
+{
+    let germ = Germ {
+        bear: bear::<F, T>,
+        promise: Some(promise),
+        packet,
+        id: birth.id,
+        name: birth.name,
+        spawned_at: birth.spawned_at,
+    };
+    let whole = Box::into_raw(Box::new(Whole { germ, f }));
+    seed.plant(birth.id, birth.shared, birth.spawned_at, whole.cast());
+    seed.into()
+}
+
+/// # Safety
+/// `germ` was made by [`plant`] with the same types, and this is called once.
+unsafe fn bear<F, T>(germ: *mut Germ, stack: Stack, shared: &Shared) -> GRef
+where
+    F: FnOnce() -> T,
+{
+    // SAFETY: a box of `plant`, which begins with the germ; called once.
+    let whole = unsafe { Box::from_raw(germ.cast::<Whole<F>>()) };
+    let Whole { germ, f } = *whole;
+    let birth = Birth {
+        id: germ.id,
+        shared,
+        name: germ.name,
+        spawned_at: germ.spawned_at,
+    };
+    create::<F, T>(stack, birth, f, germ.packet)
+}
+
+/// The header of a goroutine that the pinned `m` has taken from a queue to run it.
+#[inline]
+pub(crate) fn born(m: &Machine, place: Place) -> GRef {
+    match place.at() {
+        At::Header(g) => g,
+        At::Seed(seed) => first_turn(m, seed),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn first_turn(m: &Machine, seed: &'static Seed) -> GRef {
+    let germ: *mut Germ = seed.germ.get().cast();
+    // SAFETY: the entry of the queue is ours, and with it the germ, until `bear`.
+    let (bear, promise, has_handle) = unsafe {
+        let germ = &mut *germ;
+        (germ.bear, germ.promise.take(), !germ.packet.is_null())
+    };
+    // SAFETY: one short use; nothing in it switches.
+    let supply = &mut unsafe { m.local() }.supply;
+    let stack = promise.map(|promise| supply.stacks.redeem(promise));
+    let stack = match stack.expect("a promise is redeemed once") {
+        Ok(stack) => stack,
+        Err(refusal) => no_stack(&refusal),
+    };
+    // SAFETY: the function that `plant` stored for this germ, called once.
+    let g = unsafe { bear(germ, stack, m.shared()) };
+    let id = g.get().state.id();
+    for ask in seed.state.bear(id, g.to_word()).iter() {
+        // It is owned: nobody has to put it on a queue.
+        let _ = ask_header(g, id, ask);
+    }
+    if has_handle {
+        g.get().seed.set(Some(seed));
+    } else {
+        supply.seeds.give(seed);
+    }
+    g
+}

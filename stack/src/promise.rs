@@ -1,0 +1,158 @@
+//! Promises: the right to a stack that nobody has touched yet.
+//!
+//! Whoever is spawned runs later, perhaps after many others have come and gone, and then the stack
+//! of one of these, warm, does as well as one of his own. So a spawn that finds no free stack
+//! nearby takes a promise: a slot's number, without window, guard or page. When the promise is
+//! redeemed a free stack is taken if there is one, and the slot goes back unused; otherwise the
+//! slot is opened. Since every promise has a slot, none is broken for lack of stacks.
+//!
+//! With mprotect guards nothing is promised: the kernel may refuse the mappings, and who spawns
+//! must be told.
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::Ordering;
+
+use crate::arena::Arena;
+use crate::cache::StackCache;
+use crate::guard::GuardKind;
+use crate::layout::{Class, Slot};
+use crate::stack::Stack;
+
+/// The right to a stack of a class, or of a smaller one. Dropping it gives it back.
+#[derive(Debug)]
+#[must_use = "a dropped promise takes the slow way back"]
+pub struct Promise {
+    arena: &'static Arena,
+    wanted: Class,
+    slot: Slot,
+}
+
+impl Promise {
+    fn into_slot(self) -> Slot {
+        ManuallyDrop::new(self).slot
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        // Relaxed: published by the depot's Release.
+        let link = &self.arena.record(self.slot.index).link;
+        link.store(0, Ordering::Relaxed);
+        self.arena.give_unopened(self.slot.class, self.slot.index);
+    }
+}
+
+impl Arena {
+    /// A slot without a window, the end of its chain.
+    pub(crate) fn fresh(&self, class: Class) -> io::Result<Option<Slot>> {
+        let Some(first) = self.pop_unopened(class) else {
+            return self.carve(class);
+        };
+        if let Some(rest) = self.chain_iter(first).nth(1) {
+            self.give_unopened(class, rest);
+            self.record(first).link.store(0, Ordering::Relaxed);
+        }
+        Ok(Some(Slot {
+            index: first,
+            class,
+        }))
+    }
+
+    /// A chain of slots without a window.
+    pub(crate) fn pop_unopened(&self, class: Class) -> Option<u32> {
+        self.pop_from(&self.unopened, class)
+    }
+
+    /// Gives a chain of slots without a window back.
+    pub(crate) fn give_unopened(&self, class: Class, first: u32) {
+        self.give_to(&self.unopened, class, first);
+    }
+}
+
+impl StackCache {
+    /// A promise of a stack of the largest class not above `class` that has a free slot. `None`:
+    /// that class has free stacks, but no slots that were never used; or nothing is promised here.
+    /// [`StackCache::take`] then gives a stack, or says what is exhausted.
+    pub fn promise(&mut self, class: Class) -> Option<Promise> {
+        if self.arena.kind == GuardKind::Protect {
+            return None;
+        }
+        let wanted = class;
+        for class in Class::ALL.into_iter().filter(|c| *c >= wanted) {
+            if let Some(index) = self.take_unopened(class) {
+                return Some(Promise {
+                    arena: self.arena,
+                    wanted,
+                    slot: Slot { index, class },
+                });
+            }
+            if self.refill(class) {
+                return None;
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn take_unopened(&mut self, class: Class) -> Option<u32> {
+        if let Some(index) = self.unopened[class as usize].pop() {
+            self.count(-1);
+            return Some(index);
+        }
+        let Some(first) = self.arena.pop_unopened(class) else {
+            // Not refused: that happens with mprotect guards only.
+            return self
+                .arena
+                .carve(class)
+                .ok()
+                .flatten()
+                .map(|slot| slot.index);
+        };
+        for index in self.arena.chain_iter(first).skip(1) {
+            self.unopened[class as usize].push(index);
+            self.count(1);
+        }
+        Some(first)
+    }
+
+    /// A stack for a promise: a free one from this cache or the depot, as large as was wanted if
+    /// possible, or the promised slot.
+    ///
+    /// # Errors
+    /// The kernel's refusal of a guard; the promise is gone then.
+    pub fn redeem(&mut self, promise: Promise) -> io::Result<Stack> {
+        let (wanted, least) = (promise.wanted, promise.slot.class);
+        for class in Class::ALL
+            .into_iter()
+            .filter(|c| (wanted..=least).contains(c))
+        {
+            if self.refill(class)
+                && let Some(stack) = self.take_cached(class)
+            {
+                self.keep(promise.into_slot());
+                return Ok(stack);
+            }
+        }
+        self.arena.open(promise.slot, self.window)?;
+        Ok(Stack::own(self.arena, promise.into_slot()))
+    }
+
+    fn keep(&mut self, slot: Slot) {
+        if self.unopened[slot.class as usize].is_full() {
+            self.spill_unopened(slot.class);
+        }
+        self.unopened[slot.class as usize].push(slot.index);
+        self.count(1);
+    }
+
+    /// Sends the oldest unopened slots of a class away: false if there is none.
+    pub(crate) fn spill_unopened(&mut self, class: Class) -> bool {
+        let Some((first, n)) = self.unopened[class as usize].take_chain(self.arena) else {
+            return false;
+        };
+        self.arena.give_unopened(class, first);
+        self.count(-(n as i32));
+        true
+    }
+}
