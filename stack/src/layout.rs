@@ -7,7 +7,7 @@
 //! ```text
 //!  base                                                                      base + len
 //!  +-----------------------+-------------------+---------------------+---------+
-//!  | large: 1 GiB slots    | medium: 16 MiB    | dense: 128 KiB      | records |
+//!  | large: 1 GiB slots    | medium: 16 MiB    | dense: 132 KiB      | records |
 //!  +-----------------------+-------------------+---------------------+---------+
 //!
 //!  one slot, low to high addresses:
@@ -28,6 +28,11 @@
 //! own, and the entries for all tops would share one set of the cache. A step of the shift is as
 //! much as one cache line of entries covers. A message round a ring of 100 goroutines took 125 ns a
 //! hop without the shift, and takes 58 with it.
+//!
+//! A *fine shift*, within such a line, spreads the tops over the sets of the TLB, which are chosen
+//! by the lowest bits of a page's number: with steps of eight pages alone, 200 goroutines that
+//! yield missed in it at every turn (74 ns each; 25 with the fine shift). Dense slots have an odd
+//! number of pages for the same reason (46 ns; 27).
 
 use std::io;
 
@@ -50,6 +55,13 @@ const COLOUR_STEP: u32 = 5;
 pub(crate) const TOP_BYTES_MAX: usize = HEADER_BYTES + COLOURS as usize * COLOUR_BYTES;
 /// What eight entries of a page table, a cache line of them, cover.
 const SHIFT_BYTES: usize = 8 * 4096;
+/// A page, where pages are certainly small.
+const FINE_BYTES: usize = if cfg!(target_arch = "x86_64") {
+    4096
+} else {
+    0
+};
+const FINE_SHIFTS: u32 = 8;
 /// One bookkeeping record per slot.
 pub(crate) const RECORD_BYTES: usize = 16;
 /// Slots lie on this boundary. Tops lie in the upper half of what it covers, so that a first window
@@ -69,7 +81,7 @@ pub enum Class {
     Large = 0,
     /// 16 MiB slots: 4.2 KiB of page tables each.
     Medium = 1,
-    /// 64 KiB and a guard of 64 KiB: 256 bytes of page tables each. Never grows.
+    /// 64 KiB, a guard of as much, and a page: 264 bytes of page tables each. Never grows.
     Dense = 2,
 }
 
@@ -109,26 +121,31 @@ impl Class {
 
     /// Bytes from one slot to the next.
     pub const fn slot_bytes(self) -> usize {
-        1 << self.slot_shift()
-    }
-
-    const fn slot_shift(self) -> u32 {
         match self {
-            Class::Large => 30,
-            Class::Medium => 24,
-            Class::Dense => 17,
+            Class::Large => 1 << 30,
+            Class::Medium => 16 << 20,
+            Class::Dense => (128 << 10) + FINE_BYTES,
         }
     }
 
-    /// How many shifts there are: what they take is at most a thousandth of a large slot, and a
-    /// thirtieth of a medium one. Dense slots share page tables.
-    const fn shifts(self) -> u32 {
+    /// How far the top of slot `index` lies below the end of the slot. What it is at most is a
+    /// thousandth of a large slot, and a thirtieth of a medium one. Dense slots share page tables,
+    /// and have an odd number of pages instead of a fine shift.
+    #[inline(always)]
+    const fn shift(self, index: u32) -> usize {
         match self {
-            Class::Large => 32,
-            Class::Medium => 16,
-            Class::Dense => 1,
+            Class::Large => shift_among::<32>(index),
+            Class::Medium => shift_among::<16>(index),
+            Class::Dense => 0,
         }
     }
+}
+
+/// One of so many shifts, and a fine one. By constants: this is on the way of every runtime call.
+#[inline(always)]
+const fn shift_among<const SHIFTS: u32>(index: u32) -> usize {
+    let fine = index / SHIFTS % FINE_SHIFTS;
+    (index % SHIFTS) as usize * SHIFT_BYTES + fine as usize * FINE_BYTES
 }
 
 /// The number of a slot, over all classes.
@@ -212,16 +229,19 @@ impl Geometry {
     #[inline]
     pub(crate) fn locate(&self, addr: usize) -> Option<Slot> {
         let offset = addr.wrapping_sub(self.base);
-        let (class, start, first) = if offset < self.ends[0] {
-            (Class::Large, 0, self.firsts[0])
+        // Written out, so that each divides by a constant.
+        let (class, nth) = if offset < self.ends[0] {
+            (Class::Large, offset / Class::Large.slot_bytes())
         } else if offset < self.ends[1] {
-            (Class::Medium, self.ends[0], self.firsts[1])
+            let within = offset - self.ends[0];
+            (Class::Medium, within / Class::Medium.slot_bytes())
         } else if offset < self.ends[2] {
-            (Class::Dense, self.ends[1], self.firsts[2])
+            let within = offset - self.ends[1];
+            (Class::Dense, within / Class::Dense.slot_bytes())
         } else {
             return None;
         };
-        let index = first + ((offset - start) >> class.slot_shift()) as u32;
+        let index = self.first(class) + nth as u32;
         Some(Slot { index, class })
     }
 
@@ -234,14 +254,13 @@ impl Geometry {
         } else {
             self.ends[slot.class as usize - 1]
         };
-        self.base + start + (nth << slot.class.slot_shift())
+        self.base + start + nth * slot.class.slot_bytes()
     }
 
     /// One past the highest address of a slot that is used.
     #[inline]
     pub(crate) fn top(&self, slot: Slot) -> usize {
-        let shift = slot.index % slot.class.shifts();
-        self.low(slot) + slot.class.slot_bytes() - shift as usize * SHIFT_BYTES
+        self.low(slot) + slot.class.slot_bytes() - slot.class.shift(slot.index)
     }
 
     /// Bytes above the hard guard: what header and frames may use.

@@ -11,7 +11,7 @@
 //! |--------|--------|---------------|-----------------------------------|
 //! | large  | 1 GiB  | up to 32,768  | 8.2 KiB                           |
 //! | medium | 16 MiB | up to 1 Mi    | 4.2 KiB                           |
-//! | dense  | 64 KiB | the rest      | 256 B                             |
+//! | dense  | 64 KiB | the rest      | 264 B                             |
 //!
 //! Environment: `GOPARK_GUARD=mprotect` (or `markers`) chooses how guards are made;
 //! `GOPARK_ARENA=BYTES` bounds the reservation.

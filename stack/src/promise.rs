@@ -23,23 +23,30 @@ use crate::stack::Stack;
 #[derive(Debug)]
 #[must_use = "a dropped promise takes the slow way back"]
 pub struct Promise {
-    arena: &'static Arena,
+    index: u32,
+    class: Class,
     wanted: Class,
-    slot: Slot,
 }
 
 impl Promise {
+    fn slot(&self) -> Slot {
+        Slot {
+            index: self.index,
+            class: self.class,
+        }
+    }
+
     fn into_slot(self) -> Slot {
-        ManuallyDrop::new(self).slot
+        ManuallyDrop::new(self).slot()
     }
 }
 
 impl Drop for Promise {
     fn drop(&mut self) {
+        let arena = Arena::get().expect("a slot lies in an arena");
         // Relaxed: published by the depot's Release.
-        let link = &self.arena.record(self.slot.index).link;
-        link.store(0, Ordering::Relaxed);
-        self.arena.give_unopened(self.slot.class, self.slot.index);
+        arena.record(self.index).link.store(0, Ordering::Relaxed);
+        arena.give_unopened(self.class, self.index);
     }
 }
 
@@ -82,9 +89,9 @@ impl StackCache {
         for class in Class::ALL.into_iter().filter(|c| *c >= wanted) {
             if let Some(index) = self.take_unopened(class) {
                 return Some(Promise {
-                    arena: self.arena,
+                    index,
+                    class,
                     wanted,
-                    slot: Slot { index, class },
                 });
             }
             if self.refill(class) {
@@ -122,7 +129,7 @@ impl StackCache {
     /// # Errors
     /// The kernel's refusal of a guard; the promise is gone then.
     pub fn redeem(&mut self, promise: Promise) -> io::Result<Stack> {
-        let (wanted, least) = (promise.wanted, promise.slot.class);
+        let (wanted, least) = (promise.wanted, promise.class);
         for class in Class::ALL
             .into_iter()
             .filter(|c| (wanted..=least).contains(c))
@@ -134,7 +141,7 @@ impl StackCache {
                 return Ok(stack);
             }
         }
-        self.arena.open(promise.slot, self.window)?;
+        self.arena.open(promise.slot(), self.window)?;
         Ok(Stack::own(self.arena, promise.into_slot()))
     }
 

@@ -1,11 +1,11 @@
 //! The handle to a goroutine, and what a goroutine can do with itself.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::sched::header::G;
 use crate::sched::park;
 use crate::sched::place::Place;
+use crate::task::name::Name;
 use crate::task::seed_state::Ask;
 
 /// The id of a goroutine: never 0, never used twice in a process.
@@ -23,11 +23,11 @@ impl fmt::Display for GoroutineId {
 pub struct Goroutine {
     place: Place,
     id: u64,
-    name: Option<Arc<str>>,
+    name: Option<Name>,
 }
 
 impl Goroutine {
-    pub(crate) fn new(place: Place, id: u64, name: Option<Arc<str>>) -> Goroutine {
+    pub(crate) fn new(place: Place, id: u64, name: Option<Name>) -> Goroutine {
         Goroutine { place, id, name }
     }
 

@@ -18,6 +18,7 @@ use crate::sched::packet::{Company, Packet};
 use crate::sched::park::Cancelled;
 use crate::sched::place::Place;
 use crate::sched::shared::Shared;
+use crate::task::name::Name;
 
 /// Where a goroutine is to live.
 #[derive(Debug)]
@@ -142,7 +143,7 @@ where
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Builder {
-    name: Option<Arc<str>>,
+    name: Option<Name>,
     limit: Option<usize>,
 }
 

@@ -13,7 +13,7 @@
 #![expect(unsafe_code, reason = "keeps a closure of any type on the heap")]
 
 use std::panic::Location;
-use std::sync::Arc;
+use std::ptr;
 
 use gopark_stack::{Promise, Stack};
 
@@ -24,16 +24,24 @@ use super::place::{At, Place, ask_header};
 use super::seed::Seed;
 use super::shared::Shared;
 use crate::fatal::no_stack;
+use crate::task::name::Name;
 
-type Bear = unsafe fn(*mut Germ, Stack, &Shared) -> GRef;
+type Bear = unsafe fn(*mut Germ, Stack, Origin<'_>) -> GRef;
 
-/// All that is known of a goroutine before its first turn; its closure follows.
+/// What a goroutine will be made of; its closure follows. Small: of a burst of goroutines that then
+/// live on the heap keeps the room of as many.
 struct Germ {
     bear: Bear,
-    promise: Option<Promise>,
     packet: *mut u8,
+    name: Option<Name>,
+    promise: Option<Promise>,
+}
+
+/// What the seed and the M know of it.
+#[derive(Debug)]
+struct Origin<'a> {
     id: u64,
-    name: Option<Arc<str>>,
+    shared: &'a Shared,
     spawned_at: &'static Location<'static>,
 }
 
@@ -57,11 +65,9 @@ where
 {
     let germ = Germ {
         bear: bear::<F, T>,
-        promise: Some(promise),
         packet,
-        id: birth.id,
         name: birth.name,
-        spawned_at: birth.spawned_at,
+        promise: Some(promise),
     };
     let whole = Box::into_raw(Box::new(Whole { germ, f }));
     seed.plant(birth.id, birth.shared, birth.spawned_at, whole.cast());
@@ -70,7 +76,7 @@ where
 
 /// # Safety
 /// `germ` was made by [`plant`] with the same types, and this is called once.
-unsafe fn bear<F, T>(germ: *mut Germ, stack: Stack, shared: &Shared) -> GRef
+unsafe fn bear<F, T>(germ: *mut Germ, stack: Stack, origin: Origin<'_>) -> GRef
 where
     F: FnOnce() -> T,
 {
@@ -78,10 +84,10 @@ where
     let whole = unsafe { Box::from_raw(germ.cast::<Whole<F>>()) };
     let Whole { germ, f } = *whole;
     let birth = Birth {
-        id: germ.id,
-        shared,
+        id: origin.id,
+        shared: origin.shared,
         name: germ.name,
-        spawned_at: germ.spawned_at,
+        spawned_at: origin.spawned_at,
     };
     create::<F, T>(stack, birth, f, germ.packet)
 }
@@ -98,7 +104,7 @@ pub(crate) fn born(m: &Machine, place: Place) -> GRef {
 #[cold]
 #[inline(never)]
 fn first_turn(m: &Machine, seed: &'static Seed) -> GRef {
-    let germ: *mut Germ = seed.germ.get().cast();
+    let germ: *mut Germ = ptr::with_exposed_provenance_mut(seed.state.germ());
     // SAFETY: the entry of the queue is ours, and with it the germ, until `bear`.
     let (bear, promise, has_handle) = unsafe {
         let germ = &mut *germ;
@@ -111,9 +117,14 @@ fn first_turn(m: &Machine, seed: &'static Seed) -> GRef {
         Ok(stack) => stack,
         Err(refusal) => no_stack(&refusal),
     };
+    let id = seed.state.id();
+    let origin = Origin {
+        id,
+        shared: m.shared(),
+        spawned_at: seed.spawned_at().expect("of a goroutine"),
+    };
     // SAFETY: the function that `plant` stored for this germ, called once.
-    let g = unsafe { bear(germ, stack, m.shared()) };
-    let id = g.get().state.id();
+    let g = unsafe { bear(germ, stack, origin) };
     for ask in seed.state.bear(id, g.to_word()).iter() {
         // It is owned: nobody has to put it on a queue.
         let _ = ask_header(g, id, ask);

@@ -16,7 +16,6 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::Arc;
 
 use gopark_stack::Stack;
 use gopark_stack::switch::Context;
@@ -29,6 +28,7 @@ use crate::sched::machine::{Machine, pin, unpin};
 use crate::sched::park;
 use crate::sched::run;
 use crate::sched::shared::Shared;
+use crate::task::name::Name;
 
 /// Closures up to this size are stored on the new stack; larger ones are boxed.
 const INLINE_BYTES_MAX: usize = 1024;
@@ -43,7 +43,7 @@ const fn is_inline<F>() -> bool {
 pub(crate) struct Birth<'a> {
     pub(crate) id: u64,
     pub(crate) shared: &'a Shared,
-    pub(crate) name: Option<Arc<str>>,
+    pub(crate) name: Option<Name>,
     pub(crate) spawned_at: &'static Location<'static>,
 }
 

@@ -18,6 +18,7 @@ use crate::sched::machine::Machine;
 use crate::sched::seed::Seed;
 use crate::sched::shared::Shared;
 use crate::sched::timers::Timer;
+use crate::task::name::Name;
 pub(crate) use crate::task::reason::Wait;
 use crate::task::state::State;
 use crate::task::wait_word::WaitWord;
@@ -31,10 +32,10 @@ pub(crate) struct G {
     pub(crate) state: State,
     /// Who ends its wait. Survives the goroutine: tickets only grow.
     pub(crate) wait_word: WaitWord,
+    body: Body,
     /// The runtime that it belongs to: valid while `state` has the id that one came with.
     shared: AtomicPtr<Shared>,
     pub(crate) told: Told,
-    body: Body,
 }
 
 /// What reports say about the goroutine: to be trusted only together with the id.
@@ -83,24 +84,26 @@ impl Told {
     }
 }
 
-/// What belongs to the owner of the goroutine.
+/// What belongs to the owner of the goroutine. What a switch needs comes first: it shares a cache
+/// line with the words above.
+#[repr(C)]
 pub(crate) struct Body {
     /// The machine that runs it; stale when none does.
     pub(crate) m: Cell<*const Machine>,
     pub(crate) context: UnsafeCell<Context>,
+    /// Number of the machine whose thread it may not leave now, plus one; or 0.
+    pub(crate) bound: Cell<u32>,
+    /// Inside `blocking`.
+    pub(crate) blocking: Cell<bool>,
     pub(crate) run: Run,
     /// The closure, on the stack below this header, or a box with it.
     pub(crate) closure: *mut u8,
     /// The join packet; null when detached from the start.
     pub(crate) packet: *mut u8,
-    /// Number of the machine whose thread it may not leave now, plus one; or 0.
-    pub(crate) bound: Cell<u32>,
     /// Nesting of `lock_os_thread`.
     pub(crate) locks: Cell<u32>,
-    /// Inside `blocking`.
-    pub(crate) blocking: Cell<bool>,
     pub(crate) locals: Cell<Option<Box<Locals>>>,
-    pub(crate) name: Cell<Option<Arc<str>>>,
+    pub(crate) name: Cell<Option<Name>>,
     /// What stood for it before its first turn, if handles go by that.
     pub(crate) seed: Cell<Option<&'static Seed>>,
     /// Time limits of what it does, the outermost first.
@@ -126,6 +129,12 @@ impl std::ops::Deref for G {
 const _: () = assert!(
     size_of::<G>() <= gopark_stack::HEADER_BYTES,
     "G outgrows the header"
+);
+
+#[cfg(target_arch = "x86_64")]
+const _: () = assert!(
+    std::mem::offset_of!(G, body) + std::mem::offset_of!(Body, run) <= 64,
+    "a switch touches a second line of the header"
 );
 
 /// The address of a `G`. Headers are never unmapped, so it may always be read; what it means is
@@ -250,7 +259,7 @@ impl G {
     }
 
     /// A copy of the name. For the owner.
-    pub(crate) fn name(&self) -> Option<Arc<str>> {
+    pub(crate) fn name(&self) -> Option<Name> {
         let name = self.name.take();
         let copy = name.clone();
         self.name.set(name);

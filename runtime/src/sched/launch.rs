@@ -7,7 +7,6 @@
 
 use std::io;
 use std::panic::Location;
-use std::sync::Arc;
 
 use gopark_stack::{Class, Promise, Stack};
 
@@ -22,12 +21,13 @@ use crate::sched::entry::{Birth, create};
 use crate::sched::header::G;
 use crate::sched::place::Place;
 use crate::sys::fork;
+use crate::task::name::Name;
 
 /// What may be chosen at spawn.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) class: Option<Class>,
-    pub(crate) name: Option<Arc<str>>,
+    pub(crate) name: Option<Name>,
     pub(crate) spawned_at: &'static Location<'static>,
 }
 

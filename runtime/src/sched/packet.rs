@@ -82,9 +82,13 @@ pub(crate) trait Company: Send + Sync {
 pub(crate) struct Packet<T> {
     state: PacketState,
     sleeper: UnsafeCell<Option<Sleeper>>,
-    outcome: UnsafeCell<Option<Outcome<T>>>,
-    /// The goroutine's.
-    company: UnsafeCell<Option<Arc<dyn Company>>>,
+    content: UnsafeCell<Option<Content<T>>>,
+}
+
+/// The goroutine's first; the handle's when it is an outcome, and published.
+enum Content<T> {
+    Company(Arc<dyn Company>),
+    Outcome(Outcome<T>),
 }
 
 /// The handle's share of a packet.
@@ -102,8 +106,7 @@ impl<T> Packet<T> {
         let packet = Box::new(Packet {
             state: PacketState::new(),
             sleeper: UnsafeCell::new(None),
-            outcome: UnsafeCell::new(None),
-            company: UnsafeCell::new(company),
+            content: UnsafeCell::new(company.map(Content::Company)),
         });
         let raw = NonNull::from(Box::leak(packet));
         (Receiver(raw), raw.as_ptr().cast())
@@ -118,14 +121,17 @@ impl<T> Packet<T> {
         let packet: *mut Packet<T> = packet.cast();
         // SAFETY: the goroutine's share keeps the packet alive until `finish` or `publish` below.
         let this = unsafe { &*packet };
-        // SAFETY: the goroutine's.
-        let company = unsafe { (*this.company.get()).take() };
+        // SAFETY: invariant 2: the content is the goroutine's until `finish`.
+        let company = match unsafe { (*this.content.get()).take() } {
+            Some(Content::Company(company)) => Some(company),
+            _ => None,
+        };
         let outcome = match (&company, outcome) {
             (Some(company), Err(payload)) => Err(company.failed(payload)),
             (_, outcome) => outcome,
         };
-        // SAFETY: invariant 2: the outcome is the goroutine's until `finish`.
-        unsafe { *this.outcome.get() = Some(outcome) };
+        // SAFETY: as above.
+        unsafe { *this.content.get() = Some(Content::Outcome(outcome)) };
         // Not suspended in between: somebody may wait for `publish`.
         let (finish, woken) = unsuspended(|| {
             let finish = this.state.finish();
@@ -219,8 +225,11 @@ impl<T> Receiver<T> {
     /// Takes the outcome of a goroutine that is done.
     pub(crate) fn take(&mut self) -> Outcome<T> {
         assert!(self.is_done(), "a result was taken before it was there");
-        // SAFETY: invariant 2: done, so the outcome is the handle's.
-        unsafe { (*self.packet().outcome.get()).take() }.expect("an outcome is taken once")
+        // SAFETY: invariant 2: done, so the content is the handle's.
+        match unsafe { (*self.packet().content.get()).take() } {
+            Some(Content::Outcome(outcome)) => outcome,
+            _ => panic!("an outcome is taken once"),
+        }
     }
 }
 

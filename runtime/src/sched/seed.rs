@@ -1,6 +1,6 @@
 //! Seeds: what stands for a goroutine that has no stack yet.
 //!
-//! A seed is five words of a slab that only grows, so that late handles may look at it. Its state
+//! A seed is four words of a slab that only grows, so that late handles may look at it. Its state
 //! (`task/seed_state.rs`) says whose it is. Free seeds are kept by Ps, and exchanged in batches.
 
 #![expect(
@@ -8,7 +8,6 @@
     reason = "shares a cell of which each queue entry owns one"
 )]
 
-use std::cell::Cell;
 use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -30,13 +29,7 @@ pub(crate) struct Seed {
     /// What follows is of the goroutine that `state` names.
     shared: AtomicPtr<Shared>,
     spawned_at: AtomicPtr<Location<'static>>,
-    /// What the goroutine will be made of. For the owner of its queue entry.
-    pub(crate) germ: Cell<*mut u8>,
 }
-
-// SAFETY: the cell is touched by the owner of the queue entry, which moves through queues that
-// order the accesses; the rest is atomics.
-unsafe impl Sync for Seed {}
 
 impl Seed {
     fn new() -> Seed {
@@ -44,7 +37,6 @@ impl Seed {
             state: SeedState::new(),
             shared: AtomicPtr::new(ptr::null_mut()),
             spawned_at: AtomicPtr::new(ptr::null_mut()),
-            germ: Cell::new(ptr::null_mut()),
         }
     }
 
@@ -61,8 +53,7 @@ impl Seed {
             .store(ptr::from_ref(shared).cast_mut(), Ordering::Relaxed);
         self.spawned_at
             .store(ptr::from_ref(spawned_at).cast_mut(), Ordering::Relaxed);
-        self.germ.set(germ);
-        self.state.plant(id);
+        self.state.plant(id, germ.expose_provenance());
     }
 
     /// The runtime's address; to be trusted only together with the id.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_deque::{Injector, Steal};
@@ -20,6 +20,7 @@ use super::turn::Notify;
 use crate::sched::place::Place;
 use crate::sched::sysmon::long_slice::LongSliceHook;
 use crate::sys::clock::NEVER;
+use crate::task::name::Name;
 
 /// What happens to goroutines that do not come back from a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +71,7 @@ pub(crate) struct Shared {
     spawned_outside: AtomicU64,
     ended_outside: AtomicU64,
     /// Names of goroutines, for reports by others than themselves.
-    names: Mutex<HashMap<u64, Arc<str>>>,
+    names: Mutex<HashMap<u64, Name>>,
     /// Ms that sleep in their signal handler.
     pub(crate) suspended: AtomicUsize,
     /// The program has set the number of Ps: it no longer follows the machine's limits.
@@ -151,20 +152,20 @@ impl Shared {
         by_ps + self.spawned_outside.load(Ordering::Acquire)
     }
 
-    fn names(&self) -> MutexGuard<'_, HashMap<u64, Arc<str>>> {
+    fn names(&self) -> MutexGuard<'_, HashMap<u64, Name>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a goroutine's name for reports.
-    pub(crate) fn note_name(&self, id: u64, name: &Arc<str>) {
-        self.names().insert(id, Arc::clone(name));
+    pub(crate) fn note_name(&self, id: u64, name: &Name) {
+        self.names().insert(id, name.clone());
     }
 
     pub(crate) fn forget_name(&self, id: u64) {
         self.names().remove(&id);
     }
 
-    pub(crate) fn name_of(&self, id: u64) -> Option<Arc<str>> {
+    pub(crate) fn name_of(&self, id: u64) -> Option<Name> {
         self.names().get(&id).cloned()
     }
 

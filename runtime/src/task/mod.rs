@@ -15,6 +15,8 @@
 //! nearby has no header before its first turn: its handle is the address of its *seed*, which knows
 //! the header later, and the same holds (`seed_state.rs`).
 
+#[cfg(not(gopark_loom))]
+pub(crate) mod name;
 pub(crate) mod packet_state;
 pub(crate) mod reason;
 pub(crate) mod scope_state;

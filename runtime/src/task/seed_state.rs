@@ -3,7 +3,7 @@
 //! ```text
 //!   63  12    5      4       3      2..0
 //!  +------+-------+------+--------+-------+
-//!  |  id  | TOKEN | STOP | CANCEL | phase |      and the address of its header
+//!  |  id  | TOKEN | STOP | CANCEL | phase |      and an address: its germ's, then its header's
 //!  +------+-------+------+--------+-------+
 //! ```
 //!
@@ -17,8 +17,9 @@
 //! phase is `Born`. 2. The M stores the address of the header, then the phase `Born`, and takes the
 //! bits along. So a request is either among the bits that the M takes, or finds the header.
 //!
-//! The address is that of the last goroutine that was born here, and may be read at any time:
-//! headers are never unmapped, and ids, which are never used twice, say whose it is.
+//! An asker who finds `Born` reads the address and then the word once more: if that is the same,
+//! the address is the header's, and not the germ's of somebody who was planted meanwhile. Headers
+//! are never unmapped, and ids, which are never used twice, say whose it is.
 //!
 //! Modelled in `tests/loom_seed.rs`, each with a seeded bug: `ask_against_birth`,
 //! `late_ask_against_reuse`.
@@ -77,21 +78,30 @@ impl Asks {
 #[derive(Debug)]
 pub(crate) struct SeedState {
     word: AtomicU64,
-    header: AtomicUsize,
+    address: AtomicUsize,
 }
 
 impl SeedState {
     pub(crate) fn new() -> SeedState {
         SeedState {
             word: AtomicU64::new(FREE),
-            header: AtomicUsize::new(0),
+            address: AtomicUsize::new(0),
         }
     }
 
-    /// `Free` to `Unborn`, by whoever spawns goroutine `id`.
-    pub(crate) fn plant(&self, id: u64) {
+    /// `Free` to `Unborn`, by whoever spawns goroutine `id`, which will grow from the germ at this
+    /// address.
+    pub(crate) fn plant(&self, id: u64, germ: usize) {
+        // Release: who reads it finds that the one before has ended; pairs with `ask`.
+        self.address.store(germ, Ordering::Release);
         // Release: for reports, who read what was written to the seed before.
         self.word.store(id << ID_SHIFT | UNBORN, Ordering::Release);
+    }
+
+    /// The address of the germ. For the owner of the entry.
+    pub(crate) fn germ(&self) -> usize {
+        // Relaxed: the queue has brought it.
+        self.address.load(Ordering::Relaxed)
     }
 
     /// The id of the goroutine; 0 when there is none.
@@ -115,7 +125,14 @@ impl SeedState {
                 return Asked::Gone;
             }
             if word & PHASE == BORN {
-                return Asked::Born(self.header.load(Ordering::Relaxed));
+                // Acquire: a germ comes after the end of this one, which the next look then sees.
+                let header = self.address.load(Ordering::Acquire);
+                let now = self.word.load(Ordering::Acquire);
+                if now == word {
+                    return Asked::Born(header);
+                }
+                word = now;
+                continue;
             }
             // Release: publishes what the asker wrote; pairs with `bear`.
             match self.word.compare_exchange_weak(
@@ -134,7 +151,7 @@ impl SeedState {
     /// header at this address is asked.
     pub(crate) fn bear(&self, id: u64, header: usize) -> Asks {
         // Relaxed: published by the word.
-        self.header.store(header, Ordering::Relaxed);
+        self.address.store(header, Ordering::Relaxed);
         // AcqRel: publishes the header, takes over what the askers wrote.
         let before = self.word.swap(id << ID_SHIFT | BORN, Ordering::AcqRel);
         debug_assert_eq!(before & PHASE, UNBORN);

@@ -96,6 +96,25 @@ fn entries_for_neighbouring_tops_lie_in_different_lines() {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn pages_of_neighbouring_tops_differ_in_their_lowest_bits() {
+    let geometry = Geometry::plan(0x1000_0000_1000, 1 << 40, u32::MAX);
+    // Of 256 neighbours, which lie in as many sets of a TLB.
+    for (class, sets) in [
+        (Class::Large, 256),
+        (Class::Medium, 128),
+        (Class::Dense, 256),
+    ] {
+        let page_of = |nth: u32| {
+            let index = geometry.first(class) + nth;
+            geometry.header(Slot { index, class }) / 4096 % 256
+        };
+        let used: std::collections::BTreeSet<_> = (0..256).map(page_of).collect();
+        assert_eq!(used.len(), sets, "{class:?}");
+    }
+}
+
 #[test]
 fn limits_round_up_to_a_class_and_absurd_ones_are_named() {
     assert_eq!(Class::for_limit(64 << 10).unwrap(), Class::Dense);

@@ -6,18 +6,18 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sched::header::{G, GRef};
 use crate::sched::seed::{self, Seed};
 use crate::sched::shared::Shared;
+use crate::task::name::Name;
 
 /// A line of a report.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) id: u64,
-    pub(crate) name: Option<Arc<str>>,
+    pub(crate) name: Option<Name>,
     /// `None`: it does not wait.
     pub(crate) waits: Option<(&'static str, Duration)>,
     pub(crate) spawned_at: Option<&'static Location<'static>>,
