@@ -81,7 +81,7 @@ pub enum Class {
     Large = 0,
     /// 16 MiB slots: 4.2 KiB of page tables each.
     Medium = 1,
-    /// 64 KiB, a guard of as much, and a page: 264 bytes of page tables each. Never grows.
+    /// 64 KiB and a guard of a page more: 264 bytes of page tables each. Never grows.
     Dense = 2,
 }
 
@@ -263,9 +263,18 @@ impl Geometry {
         self.low(slot) + slot.class.slot_bytes() - slot.class.shift(slot.index)
     }
 
+    /// Lowest address above the hard guard, which takes what a slot has beyond its limit.
+    pub(crate) fn floor(&self, slot: Slot) -> usize {
+        let odd = match slot.class {
+            Class::Large | Class::Medium => 0,
+            Class::Dense => FINE_BYTES,
+        };
+        self.low(slot) + GUARD_BYTES + odd
+    }
+
     /// Bytes above the hard guard: what header and frames may use.
     pub(crate) fn usable_bytes(&self, slot: Slot) -> usize {
-        self.top(slot) - self.low(slot) - GUARD_BYTES
+        self.top(slot) - self.floor(slot)
     }
 
     /// The first window of a stack, for a wanted size: whole pages, within the slot.

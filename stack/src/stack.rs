@@ -19,7 +19,7 @@ use corosensei::stack::StackPointer;
 use crate::arena::Arena;
 use crate::cache::StackCache;
 use crate::guard;
-use crate::layout::{Class, GUARD_BYTES, Slot, WINDOW_BYTES_DEFAULT, page_bytes};
+use crate::layout::{Class, Slot, WINDOW_BYTES_DEFAULT, page_bytes};
 
 /// Bytes below a stack pointer that a leaf function may use (x86_64's red zone).
 const RED_ZONE_BYTES: usize = 128;
@@ -194,7 +194,7 @@ unsafe fn trim(arena: &Arena, slot: Slot, sp: usize) -> usize {
 pub fn remaining_at(sp: usize) -> Option<usize> {
     let arena = Arena::get()?;
     let slot = arena.geometry.locate(sp)?;
-    Some(sp.saturating_sub(arena.geometry.low(slot) + GUARD_BYTES))
+    Some(sp.saturating_sub(arena.geometry.floor(slot)))
 }
 
 /// [`Stack::high_water_bytes`] of the stack that `sp` points into.

@@ -147,6 +147,25 @@ fn a_goroutine_that_yields_for_ever_on_a_locked_thread_lets_others_run() {
     a_yielding_goroutine_can_be_stopped(true);
 }
 
+/// Half of them and more are on the global queue, the one that yields alone on the local one.
+#[test]
+fn a_yield_lets_those_on_the_global_queue_run() {
+    const GOROUTINES: u64 = 600;
+    run(1, || {
+        let ran = Arc::new(AtomicU64::new(0));
+        for _ in 0..GOROUTINES {
+            let ran = Arc::clone(&ran);
+            gopark::go(move || _ = ran.fetch_add(1, Ordering::Relaxed));
+        }
+        let mut yields = 0;
+        while ran.load(Ordering::Relaxed) < GOROUTINES {
+            gopark::yield_now();
+            yields += 1;
+        }
+        assert!(yields <= 2 * GOROUTINES, "{yields} yields");
+    });
+}
+
 /// Every one of them is `runnext` of its parent.
 #[test]
 fn a_chain_of_spawns_does_not_starve_the_local_queue() {

@@ -6,6 +6,7 @@
 //! | 2    | every 61st slice: one from the global queue, so that it cannot starve             |
 //! | 3    | `runnext`: readied or spawned last, its data still in the cache; the slice goes on |
 //! | 4    | the local queue, FIFO; a new slice                                                |
+//! | 4a   | for one that yields, when that is empty: one from the global queue, before itself |
 //! | 5    | half of another P's queue; on the last of 4 passes its `runnext`, after a grace   |
 //! | 6    | a fair batch of the global queue                                                  |
 //!
@@ -84,6 +85,14 @@ pub(crate) fn anybody_nearby(m: &Machine) -> bool {
 #[inline]
 pub(crate) fn anything_global(shared: &Shared) -> bool {
     !shared.inject.is_empty() || shared.claims.len() != 0
+}
+
+/// One from the global queue, as a new slice: for one that yields and found nobody nearby.
+#[cold]
+pub(crate) fn one_global(m: &Machine) -> Option<Work> {
+    let work = global_one(m)?;
+    m.p().counts.ticks.add(1);
+    Some(work)
 }
 
 /// One from the global queue: a goroutine or a claim, in turn.

@@ -241,7 +241,9 @@ fn enter(g: &G, m: &Machine) {
 /// loop. Comes back unpinned.
 #[inline(never)]
 pub(crate) fn leave(g: &G, m: &Machine, after: After) {
-    leave_to(g, m, after, pick(m));
+    // Who yields is not queued yet: those of the global queue come before him.
+    let yields = matches!(after, After::Requeue(_));
+    leave_to(g, m, after, pick(m, yields));
 }
 
 /// Leaves to `next`, or to the machine's loop.
@@ -265,14 +267,18 @@ fn leave_to(g: &G, m: &Machine, after: After, next: Option<&G>) {
     unpin(m);
 }
 
-/// A goroutine to switch to directly.
+/// A goroutine to switch to directly, for one that leaves.
 #[inline]
-fn pick<'a>(m: &Machine) -> Option<&'a G> {
+fn pick<'a>(m: &Machine, yields: bool) -> Option<&'a G> {
     // The loop sees to timers and the network.
     if !m.has_p() || m.shared().config.migrate || m.beats() {
         return None;
     }
-    let picked = match find::nearby(m)? {
+    let found = match find::nearby(m) {
+        None if yields => find::one_global(m),
+        found => found,
+    };
+    let picked = match found? {
         Work::Run(place) => {
             let next = birth::born(m, place);
             if next.get().bound.get() == 0 {

@@ -29,7 +29,7 @@ pub(crate) mod report;
 
 pub(crate) use handler::install;
 
-use crate::layout::{GUARD_BYTES, Geometry, Slot};
+use crate::layout::{Geometry, Slot};
 
 /// A window grows by its own size, but at most by this, which bounds what is prefaulted in vain.
 /// Steps of 1, 4, 16 and 64 MiB take the same time for a page of a deep recursion, within noise.
@@ -68,7 +68,7 @@ pub(crate) fn classify(
     if depth <= old {
         return Verdict::NotOurs;
     }
-    if addr < geometry.low(slot) + GUARD_BYTES {
+    if addr < geometry.floor(slot) {
         return Verdict::Overflow(slot);
     }
     Verdict::Grow {

@@ -63,7 +63,7 @@ fn a_far_touch_grows_far_enough() {
 #[test]
 fn a_window_never_grows_into_the_hard_guard() {
     let (geometry, slot, _) = setting();
-    let edge = geometry.low(slot) + GUARD_BYTES;
+    let edge = geometry.floor(slot);
     let old = geometry.usable_bytes(slot) - MIB;
     let Verdict::Grow { new, .. } = judge(old, edge, edge) else {
         panic!("must grow")
