@@ -221,6 +221,17 @@ impl LocalQueue {
         self.next.load(Ordering::Relaxed)
     }
 
+    /// The word that is taken after `others` more, unless a thief comes first; `None`: there are
+    /// not so many. For the owner.
+    #[inline]
+    pub(crate) fn ahead(&self, others: u32) -> Option<Word> {
+        // Relaxed: only whoever takes the word may use what is behind it.
+        let head = self.head.load(Ordering::Relaxed);
+        let len = self.tail.load(Ordering::Relaxed).wrapping_sub(head);
+        let at = self.slot(head.wrapping_add(others));
+        (len > others).then(|| at.load(Ordering::Relaxed))
+    }
+
     /// A thief takes `seen` if it is still next.
     pub(crate) fn steal_next(&self, seen: Word) -> Option<Word> {
         // AcqRel: pairs with the Release in `put_next`.

@@ -70,7 +70,7 @@ where
         promise: Some(promise),
     };
     let whole = Box::into_raw(Box::new(Whole { germ, f }));
-    seed.plant(birth.id, birth.shared, birth.spawned_at, whole.cast());
+    seed.plant(birth.id, birth.spawned_at, whole.cast());
     seed.into()
 }
 
@@ -132,7 +132,7 @@ fn first_turn(m: &Machine, seed: &'static Seed) -> GRef {
     if has_handle {
         g.get().seed.set(Some(seed));
     } else {
-        supply.seeds.give(seed);
+        supply.seeds.give(seed, &m.shared().seeds);
     }
     g
 }

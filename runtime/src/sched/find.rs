@@ -29,6 +29,8 @@ use crate::sched::place::Place;
 
 const GLOBAL_TICK: u64 = 61;
 const PASSES: usize = 4;
+/// Goroutines in a queue whose stacks the first-level cache may still hold.
+const MANY: u32 = 32;
 /// A goroutine in `runnext` is about to be run by its own M: a thief gives it this long.
 const NEXT_GRACE: Duration = Duration::from_micros(3);
 
@@ -49,8 +51,24 @@ pub(crate) fn nearby(m: &Machine) -> Option<Work> {
         return Some(Work::Run(next));
     }
     let oldest = p.pop()?;
+    foresee(p);
     p.counts.ticks.add(1);
     Some(Work::Run(oldest))
+}
+
+/// Of many that wait, those whose turn comes last were here last: nothing of them is in the near
+/// caches. While one runs, the frames of the next one come, and the header of one after it.
+#[inline]
+fn foresee(p: &Processor) {
+    if p.queue.ahead(MANY).is_none() {
+        return;
+    }
+    if let Some(next) = p.queue.ahead(0) {
+        Place::from_word(next).prefetch_frames();
+    }
+    if let Some(later) = p.queue.ahead(2) {
+        Place::from_word(later).prefetch();
+    }
 }
 
 /// Step 1. Somebody wants the P, or wants its slice to end.

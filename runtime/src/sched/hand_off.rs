@@ -55,7 +55,7 @@ pub(crate) fn empty(shared: &Shared, p: &Processor) {
     }
     p.timers.move_to(&shared.proc(0).timers);
     // SAFETY: the caller owns the P; one short use.
-    unsafe { p.local() }.supply.flush();
+    unsafe { p.local() }.supply.flush(&shared.seeds);
 }
 
 /// A pinned M without a P waits for one on its own thread: it may not leave its goroutine.

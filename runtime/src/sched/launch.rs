@@ -14,7 +14,7 @@ use super::hand_off;
 use super::machine::{Machine, Standing, pin, unpin, unsuspended};
 use super::park;
 use super::processor::Supply;
-use super::seed::Seed;
+use super::seed::{Seed, Seeds};
 use super::shared::Shared;
 use crate::sched::birth::plant;
 use crate::sched::entry::{Birth, create};
@@ -64,17 +64,17 @@ impl Cradle {
     /// A stack that is free nearby; the promise of one; or a stack from wherever there is one, also
     /// of a smaller class.
     #[inline]
-    fn take(supply: &mut Supply, class: Class) -> io::Result<Cradle> {
+    fn take(supply: &mut Supply, class: Class, seeds: &Seeds) -> io::Result<Cradle> {
         match supply.stacks.take_cached(class) {
             Some(stack) => Ok(Cradle::Stack(stack)),
-            None => Cradle::promise(supply, class),
+            None => Cradle::promise(supply, class, seeds),
         }
     }
 
     #[cold]
-    fn promise(supply: &mut Supply, class: Class) -> io::Result<Cradle> {
+    fn promise(supply: &mut Supply, class: Class, seeds: &Seeds) -> io::Result<Cradle> {
         match supply.stacks.promise(class) {
-            Some(promise) => Ok(Cradle::Seed(supply.seeds.take(), promise)),
+            Some(promise) => Ok(Cradle::Seed(supply.seeds.take(seeds), promise)),
             None => supply.stacks.take(class).map(Cradle::Stack),
         }
     }
@@ -129,7 +129,7 @@ where
     let class = options.class.unwrap_or(shared.config.class);
     // SAFETY: one short use; nothing in it switches.
     let supply = &mut unsafe { m.local() }.supply;
-    let cradle = Cradle::take(supply, class)?;
+    let cradle = Cradle::take(supply, class, &shared.seeds)?;
     let id = supply.ids.next();
     let f = f.take().expect("a closure is launched once");
     let place = cradle.put::<F, T>(options.birth(id, shared), f, packet);
@@ -165,7 +165,7 @@ where
 {
     let mut outside = shared.outside();
     let class = options.class.unwrap_or(shared.config.class);
-    let cradle = Cradle::take(&mut outside, class)?;
+    let cradle = Cradle::take(&mut outside, class, &shared.seeds)?;
     let id = outside.ids.next();
     drop(outside);
     let f = f.take().expect("a closure is launched once");

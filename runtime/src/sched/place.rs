@@ -6,6 +6,8 @@
 
 use std::num::NonZeroUsize;
 
+use gopark_stack::switch::{prefetch, prefetch_frames};
+
 use super::header::GRef;
 use super::seed::Seed;
 use crate::task::seed_state::{Ask, Asked};
@@ -68,6 +70,21 @@ impl Place {
         let seed: *const Seed = std::ptr::with_exposed_provenance(word & !SEED);
         // SAFETY: the word is that of a seed, which is never freed.
         At::Seed(unsafe { &*seed })
+    }
+
+    /// Asks for what a look at it needs.
+    #[inline]
+    pub(crate) fn prefetch(self) {
+        prefetch(std::ptr::without_provenance(self.to_word()));
+    }
+
+    /// Asks for what running it needs, as far as its header, which should be near, tells.
+    #[inline]
+    pub(crate) fn prefetch_frames(self) {
+        if let At::Header(g) = self.at() {
+            // SAFETY: headers are never unmapped.
+            unsafe { prefetch_frames(g.get().context.get()) };
+        }
     }
 
     /// Whether goroutine `id` has not ended.

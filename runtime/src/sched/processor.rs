@@ -16,7 +16,7 @@ use gopark_stack::{Stack, StackCache};
 use crate::queue::local::LocalQueue;
 use crate::sched::hold::Hold;
 use crate::sched::place::Place;
-use crate::sched::seed::{Seed, SeedCache};
+use crate::sched::seed::{Seed, SeedCache, Seeds};
 use crate::sched::timers::Timers;
 
 /// Ids are taken from the process-wide counter in batches.
@@ -98,17 +98,17 @@ impl Supply {
 
     /// Takes back what a goroutine had that has ended.
     #[inline]
-    pub(crate) fn take_back(&mut self, stack: Stack, seed: Option<&'static Seed>) {
+    pub(crate) fn take_back(&mut self, stack: Stack, seed: Option<&'static Seed>, seeds: &Seeds) {
         self.stacks.give(stack);
         if let Some(seed) = seed {
-            self.seeds.give(seed);
+            self.seeds.give(seed, seeds);
         }
     }
 
     /// Gives away what others may want.
-    pub(crate) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self, seeds: &Seeds) {
         self.stacks.flush();
-        self.seeds.flush();
+        self.seeds.flush(seeds);
     }
 }
 

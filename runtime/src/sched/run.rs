@@ -133,7 +133,7 @@ fn sleep(m: &Machine) -> bool {
     let polls = m.shared().net.turn.begin_long(m.index);
     let p = m.has_p().then(|| {
         // SAFETY: one short use. What other Ms may want is not kept by one that sleeps.
-        unsafe { m.local() }.supply.flush();
+        unsafe { m.local() }.supply.flush(&m.shared().seeds);
         m.release()
     });
     let searching = m.searching.replace(false);
@@ -331,12 +331,13 @@ fn recycle(m: &Machine, g: GRef) {
     // SAFETY: the header of a stack that `create` forgot; the goroutine has ended, and its last
     // switch is over.
     let stack = unsafe { Stack::from_header(header) };
+    let seeds = &m.shared().seeds;
     if m.has_p() {
         // SAFETY: one short use.
-        unsafe { m.local() }.supply.take_back(stack, seed);
+        unsafe { m.local() }.supply.take_back(stack, seed, seeds);
         m.p().counts.ended.add(1);
     } else {
-        m.shared().outside().take_back(stack, seed);
+        m.shared().outside().take_back(stack, seed, seeds);
         m.shared().count_end_outside();
     }
 }

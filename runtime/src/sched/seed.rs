@@ -1,19 +1,16 @@
 //! Seeds: what stands for a goroutine that has no stack yet.
 //!
-//! A seed is four words of a slab that only grows, so that late handles may look at it. Its state
-//! (`task/seed_state.rs`) says whose it is. Free seeds are kept by Ps, and exchanged in batches.
+//! A seed is three words of a chunk that is never freed, so that late handles may look at it. Its
+//! state (`task/seed_state.rs`) says whose it is. Chunks belong to a runtime, and to another one
+//! when that has ended. Free seeds are kept by Ps, and exchanged in batches.
 
-#![expect(
-    unsafe_code,
-    reason = "shares a cell of which each queue entry owns one"
-)]
+#![expect(unsafe_code, reason = "reads where a goroutine was spawned")]
 
 use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::sched::shared::Shared;
 use crate::task::seed_state::SeedState;
 
 /// Free seeds that a P keeps, at most.
@@ -22,12 +19,13 @@ const BATCH: usize = CACHED_MAX / 2;
 /// Seeds that are made at a time.
 const CHUNK: usize = 1024;
 
+type Chunk = &'static [Seed];
+
 /// See the top of this file.
 #[derive(Debug)]
 pub(crate) struct Seed {
     pub(crate) state: SeedState,
-    /// What follows is of the goroutine that `state` names.
-    shared: AtomicPtr<Shared>,
+    /// Of the goroutine that `state` names.
     spawned_at: AtomicPtr<Location<'static>>,
 }
 
@@ -35,30 +33,16 @@ impl Seed {
     fn new() -> Seed {
         Seed {
             state: SeedState::new(),
-            shared: AtomicPtr::new(ptr::null_mut()),
             spawned_at: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
     /// Makes a free seed stand for goroutine `id`.
-    pub(crate) fn plant(
-        &self,
-        id: u64,
-        shared: &Shared,
-        spawned_at: &'static Location<'static>,
-        germ: *mut u8,
-    ) {
-        // Relaxed, both: published by the state.
-        self.shared
-            .store(ptr::from_ref(shared).cast_mut(), Ordering::Relaxed);
+    pub(crate) fn plant(&self, id: u64, spawned_at: &'static Location<'static>, germ: *mut u8) {
+        // Relaxed: published by the state.
         self.spawned_at
             .store(ptr::from_ref(spawned_at).cast_mut(), Ordering::Relaxed);
         self.state.plant(id, germ.expose_provenance());
-    }
-
-    /// The runtime's address; to be trusted only together with the id.
-    pub(crate) fn shared_ptr(&self) -> *const Shared {
-        self.shared.load(Ordering::Relaxed)
     }
 
     /// Where the goroutine was spawned; to be trusted only together with the id.
@@ -68,25 +52,45 @@ impl Seed {
     }
 }
 
-/// All seeds of the process, and those that no P keeps.
-#[derive(Debug)]
+/// The chunks of a runtime, and seeds of them that no P keeps.
+#[derive(Debug, Default)]
+pub(crate) struct Seeds(Mutex<Store>);
+
+#[derive(Debug, Default)]
 struct Store {
-    chunks: Vec<&'static [Seed]>,
+    chunks: Vec<Chunk>,
     free: Vec<&'static Seed>,
 }
 
-fn store() -> MutexGuard<'static, Store> {
-    static STORE: Mutex<Store> = Mutex::new(Store {
-        chunks: Vec::new(),
-        free: Vec::new(),
-    });
-    STORE.lock().unwrap_or_else(PoisonError::into_inner)
+/// Chunks of runtimes that have ended.
+fn fallow() -> MutexGuard<'static, Vec<Chunk>> {
+    static FALLOW: Mutex<Vec<Chunk>> = Mutex::new(Vec::new());
+    FALLOW.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// All seeds that were ever made.
-pub(crate) fn all() -> impl Iterator<Item = &'static Seed> {
-    let chunks = store().chunks.clone();
-    chunks.into_iter().flatten()
+fn new_chunk() -> Chunk {
+    let chunk: Box<[Seed]> = (0..CHUNK).map(|_| Seed::new()).collect();
+    Box::leak(chunk)
+}
+
+impl Seeds {
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All seeds of the runtime.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'static Seed> {
+        let chunks = self.store().chunks.clone();
+        chunks.into_iter().flatten()
+    }
+}
+
+impl Drop for Seeds {
+    fn drop(&mut self) {
+        let chunks = std::mem::take(&mut self.store().chunks);
+        let ended = |chunk: &Chunk| chunk.iter().all(|seed| seed.state.id() == 0);
+        fallow().extend(chunks.into_iter().filter(ended));
+    }
 }
 
 /// Free seeds of one P.
@@ -95,14 +99,14 @@ pub(crate) struct SeedCache(Vec<&'static Seed>);
 
 impl SeedCache {
     /// A free seed.
-    pub(crate) fn take(&mut self) -> &'static Seed {
+    pub(crate) fn take(&mut self, seeds: &Seeds) -> &'static Seed {
         if let Some(seed) = self.0.pop() {
             return seed;
         }
-        let mut store = store();
+        let mut store = seeds.store();
         if store.free.is_empty() {
-            let chunk: Box<[Seed]> = (0..CHUNK).map(|_| Seed::new()).collect();
-            let chunk: &'static [Seed] = Box::leak(chunk);
+            let fallow = fallow().pop();
+            let chunk = fallow.unwrap_or_else(new_chunk);
             store.chunks.push(chunk);
             store.free.extend(chunk.iter().rev());
         }
@@ -112,24 +116,18 @@ impl SeedCache {
     }
 
     /// Takes back a seed whose goroutine has ended, or is asked for here no more.
-    pub(crate) fn give(&mut self, seed: &'static Seed) {
+    pub(crate) fn give(&mut self, seed: &'static Seed, seeds: &Seeds) {
         seed.state.end();
         if self.0.len() == CACHED_MAX {
-            store().free.extend(self.0.drain(..BATCH));
+            seeds.store().free.extend(self.0.drain(..BATCH));
         }
         self.0.push(seed);
     }
 
     /// Gives all of them away.
-    pub(crate) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self, seeds: &Seeds) {
         if !self.0.is_empty() {
-            store().free.append(&mut self.0);
+            seeds.store().free.append(&mut self.0);
         }
-    }
-}
-
-impl Drop for SeedCache {
-    fn drop(&mut self) {
-        self.flush();
     }
 }

@@ -18,6 +18,7 @@ use super::service::chores::{Chore, Chores};
 use super::sysmon::monitor::Monitor;
 use super::turn::Notify;
 use crate::sched::place::Place;
+use crate::sched::seed::Seeds;
 use crate::sched::sysmon::long_slice::LongSliceHook;
 use crate::sys::clock::NEVER;
 use crate::task::name::Name;
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) net: Netpoll,
     pub(crate) monitor: Monitor,
     pub(crate) chores: Chores,
+    /// What stands for goroutines without a stack.
+    pub(crate) seeds: Seeds,
     /// For spawns from outside, and by Ms without a P.
     outside: Mutex<Supply>,
     spawned_outside: AtomicU64,
@@ -101,6 +104,7 @@ impl Shared {
             net: Netpoll::new()?,
             monitor: Monitor::new(),
             chores: Chores::new(),
+            seeds: Seeds::default(),
             outside: Mutex::new(Supply::new(config.window)?),
             spawned_outside: AtomicU64::new(0),
             ended_outside: AtomicU64::new(0),

@@ -46,9 +46,9 @@ mod portable;
 mod x86_64;
 
 #[cfg(any(not(target_arch = "x86_64"), gopark_portable_switch))]
-pub use portable::{Context, switch};
+pub use portable::{Context, prefetch, prefetch_frames, switch};
 #[cfg(all(target_arch = "x86_64", not(gopark_portable_switch)))]
-pub use x86_64::{Context, switch};
+pub use x86_64::{Context, prefetch, prefetch_frames, switch};
 
 pub use call::{call_on, call_on_new};
 

@@ -47,6 +47,17 @@ impl std::fmt::Debug for Context {
     }
 }
 
+/// Does nothing here.
+#[inline(always)]
+pub fn prefetch(_address: *const u8) {}
+
+/// Does nothing here.
+///
+/// # Safety
+/// As everywhere.
+#[inline(always)]
+pub unsafe fn prefetch_frames(_context: *const Context) {}
+
 impl Context {
     /// A context to save into.
     pub const fn empty() -> Context {

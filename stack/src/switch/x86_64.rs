@@ -100,6 +100,41 @@ impl Context {
     }
 }
 
+/// Asks for the cache line at an address that a switch will need before long.
+#[inline(always)]
+pub fn prefetch(address: *const u8) {
+    // SAFETY: a prefetch has no effect but on caches, and does not fault, whatever the address.
+    unsafe {
+        asm!("prefetcht0 [{}]", in(reg) address, options(nostack, readonly, preserves_flags));
+    }
+}
+
+/// Asks for the innermost frames of an execution that will be continued before long: 384 bytes.
+///
+/// # Safety
+/// `context` lies in readable memory. It may be a context that others save into meanwhile, or none:
+/// then the wrong lines come.
+#[inline(always)]
+pub unsafe fn prefetch_frames(context: *const Context) {
+    // SAFETY: the load is from readable memory, by the caller's promise, and its value, whatever it
+    // is, becomes an address that is only prefetched. It is outside Rust's memory model, as are the
+    // stores of `switch`.
+    unsafe {
+        asm!(
+            "mov {sp}, [{context}]",
+            "prefetcht0 [{sp}]",
+            "prefetcht0 [{sp} + 64]",
+            "prefetcht0 [{sp} + 128]",
+            "prefetcht0 [{sp} + 192]",
+            "prefetcht0 [{sp} + 256]",
+            "prefetcht0 [{sp} + 320]",
+            context = in(reg) context,
+            sp = out(reg) _,
+            options(nostack, readonly, preserves_flags),
+        );
+    }
+}
+
 /// Saves the caller into `from`, continues `to` with `payload`, and returns the payload of whoever
 /// continues `from`.
 ///

@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::sched::header::{G, GRef};
-use crate::sched::seed::{self, Seed};
+use crate::sched::seed::Seed;
 use crate::sched::shared::Shared;
 use crate::task::name::Name;
 
@@ -52,10 +52,9 @@ pub(crate) fn headers(shared: &Shared) -> impl Iterator<Item = (&'static G, u64)
 
 /// The seeds of goroutines of the runtime that have had no turn yet, with their ids.
 pub(crate) fn unborn(shared: &Shared) -> impl Iterator<Item = (&'static Seed, u64)> {
-    seed::all().filter_map(move |seed| {
+    shared.seeds.iter().filter_map(|seed| {
         let id = seed.state.id();
-        let ours = id != 0 && std::ptr::eq(seed.shared_ptr(), shared);
-        (ours && seed.state.is_unborn(id)).then_some((seed, id))
+        seed.state.is_unborn(id).then_some((seed, id))
     })
 }
 
