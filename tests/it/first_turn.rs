@@ -92,6 +92,26 @@ fn names_ids_and_large_closures_arrive_with_the_first_turn() {
     });
 }
 
+/// Large closures begin when somebody on a small stack leaves: they must not pass over that.
+#[test]
+fn large_closures_do_not_pass_over_the_stack_of_who_leaves() {
+    run(1, || {
+        let all: Vec<_> = (0..MANY / 3)
+            .map(|n| {
+                let large = [n as u8; 100 << 10];
+                gopark::spawn(move || large.iter().map(|byte| usize::from(*byte)).sum::<usize>())
+            })
+            .collect();
+        let builder = goroutine::Builder::new().stack_limit(64 << 10);
+        // It leaves to many of them, with less than one of them takes.
+        let small = builder.spawn(|| (0..MANY).for_each(|_| gopark::yield_now()));
+        small.unwrap().join().unwrap();
+        for (n, handle) in all.into_iter().enumerate() {
+            assert_eq!(handle.join().unwrap(), n * (100 << 10));
+        }
+    });
+}
+
 /// Wakes and cancels come from two threads while the goroutines begin on two Ps: each ends.
 #[test]
 fn what_is_asked_at_the_first_turn_is_not_lost() {

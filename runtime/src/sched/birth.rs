@@ -12,12 +12,13 @@
 
 #![expect(unsafe_code, reason = "keeps a closure of any type on the heap")]
 
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr;
 
 use gopark_stack::{Promise, Stack};
 
-use super::entry::{Birth, create};
+use super::entry::{Birth, create_with, is_inline, place_below};
 use super::header::GRef;
 use super::machine::Machine;
 use super::place::{At, Place, ask_header};
@@ -45,10 +46,25 @@ struct Origin<'a> {
     spawned_at: &'static Location<'static>,
 }
 
+/// With a closure, or with the address of its box: one that is large must not pass over the stack
+/// of whoever leaves when its turn comes.
 #[repr(C)]
 struct Whole<F> {
     germ: Germ,
     f: F,
+}
+
+fn keep<F>(germ: Germ, f: F) -> *mut u8 {
+    Box::into_raw(Box::new(Whole { germ, f })).cast()
+}
+
+/// Frees what [`keep`] made, whose content was moved out.
+///
+/// # Safety
+/// From `keep` with the same type, and not used any more.
+unsafe fn free<F>(whole: *mut Whole<F>) {
+    // SAFETY: the caller's promise; the wrapper has the layout of what it wraps.
+    drop(unsafe { Box::from_raw(whole.cast::<ManuallyDrop<Whole<F>>>()) });
 }
 
 /// Plants a goroutine that will run `f` and finish `packet` (if not null). The caller owns it and
@@ -69,8 +85,12 @@ where
         name: birth.name,
         promise: Some(promise),
     };
-    let whole = Box::into_raw(Box::new(Whole { germ, f }));
-    seed.plant(birth.id, birth.spawned_at, whole.cast());
+    let kept = if is_inline::<F>() {
+        keep(germ, f)
+    } else {
+        keep(germ, Box::into_raw(Box::new(f)))
+    };
+    seed.plant(birth.id, birth.spawned_at, kept);
     seed.into()
 }
 
@@ -80,16 +100,37 @@ unsafe fn bear<F, T>(germ: *mut Germ, stack: Stack, origin: Origin<'_>) -> GRef
 where
     F: FnOnce() -> T,
 {
-    // SAFETY: a box of `plant`, which begins with the germ; called once.
-    let whole = unsafe { Box::from_raw(germ.cast::<Whole<F>>()) };
-    let Whole { germ, f } = *whole;
+    // SAFETY: of `plant`; called once.
+    let Germ { name, packet, .. } = unsafe { germ.read() };
     let birth = Birth {
         id: origin.id,
         shared: origin.shared,
-        name: germ.name,
+        name,
         spawned_at: origin.spawned_at,
     };
-    create::<F, T>(stack, birth, f, germ.packet)
+    if !is_inline::<F>() {
+        let whole = germ.cast::<Whole<*mut F>>();
+        // SAFETY: `plant` kept the box beside the germ.
+        let f = unsafe { (*whole).f };
+        // SAFETY: all was moved out.
+        unsafe { free(whole) };
+        // SAFETY: the box is ours.
+        return unsafe { create_with::<F, T>(stack, birth, |_| f.cast(), packet) };
+    }
+    let whole = germ.cast::<Whole<F>>();
+    // SAFETY: `plant` kept the closure beside the germ.
+    let f = unsafe { &raw const (*whole).f };
+    let put = |header| {
+        let place = place_below::<F>(header);
+        // SAFETY: memory of the new stack, large enough; the closure is not used at `f` any more.
+        unsafe { place.cast::<F>().copy_from_nonoverlapping(f, 1) };
+        place
+    };
+    // SAFETY: as `create_with` wants it.
+    let g = unsafe { create_with::<F, T>(stack, birth, put, packet) };
+    // SAFETY: all was moved out.
+    unsafe { free(whole) };
+    g
 }
 
 /// The header of a goroutine that the pinned `m` has taken from a queue to run it.

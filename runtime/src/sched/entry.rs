@@ -34,7 +34,7 @@ use crate::task::name::Name;
 const INLINE_BYTES_MAX: usize = 1024;
 const INLINE_ALIGN_MAX: usize = 64;
 
-const fn is_inline<F>() -> bool {
+pub(crate) const fn is_inline<F>() -> bool {
     size_of::<F>() <= INLINE_BYTES_MAX && align_of::<F>() <= INLINE_ALIGN_MAX
 }
 
@@ -49,22 +49,52 @@ pub(crate) struct Birth<'a> {
 
 /// Makes a goroutine on `stack` that will run `f` and finish `packet` (if not null). The caller
 /// owns it, and runs it or puts it on a queue.
+#[inline]
 pub(crate) fn create<F, T>(stack: Stack, birth: Birth<'_>, f: F, packet: *mut u8) -> GRef
+where
+    F: FnOnce() -> T,
+{
+    let put = |header| {
+        if !is_inline::<F>() {
+            return Box::into_raw(Box::new(f)).cast();
+        }
+        let place = place_below::<F>(header);
+        // SAFETY: aligned memory of the new stack, large enough, and nobody else's.
+        unsafe { place.cast::<F>().write(f) };
+        place
+    };
+    // SAFETY: as `create_with` wants it.
+    unsafe { create_with::<F, T>(stack, birth, put, packet) }
+}
+
+/// Where a closure that is stored inline lies below a header.
+pub(crate) fn place_below<F>(header: *mut u8) -> *mut u8 {
+    ((header as usize - size_of::<F>()) & !(INLINE_ALIGN_MAX - 1)) as *mut u8
+}
+
+/// The same with a closure that somebody else puts there, and says where.
+///
+/// # Safety
+/// `put` is called once, with the header of a stack where nothing lies. It puts an `F` at
+/// [`place_below`] that header if [`is_inline`] says so, otherwise into a box: the address.
+#[inline]
+pub(crate) unsafe fn create_with<F, T>(
+    stack: Stack,
+    birth: Birth<'_>,
+    put: impl FnOnce(*mut u8) -> *mut u8,
+    packet: *mut u8,
+) -> GRef
 where
     F: FnOnce() -> T,
 {
     let header = stack.header();
     let low = stack.low().as_ptr();
     std::mem::forget(stack);
-    let mut top = header.as_ptr();
-    let closure = if is_inline::<F>() {
-        top = (top as usize - size_of::<F>()) as *mut u8;
-        top = (top as usize & !(INLINE_ALIGN_MAX - 1)) as *mut u8;
-        // SAFETY: aligned memory of the new stack, large enough, and nobody else's.
-        unsafe { top.cast::<F>().write(f) };
-        top
+    let closure = put(header.as_ptr());
+    let top = if is_inline::<F>() {
+        closure
     } else {
-        Box::into_raw(Box::new(f)).cast()
+        header.as_ptr()
     };
     let body = Body {
         m: Cell::new(std::ptr::null()),

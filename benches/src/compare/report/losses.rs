@@ -92,7 +92,8 @@ pub(super) fn all(results: &Results) -> Vec<Loss<'_>> {
                 losses.extend(RIVALS.iter().filter_map(|rival| {
                     let theirs = results.entry(contest.name, rival, procs)?;
                     let ratio = ours.ratio(theirs, metric)?;
-                    (ratio.median > LOST).then_some(Loss {
+                    // Lazily: a reason counts as given only where it is printed.
+                    (ratio.median > LOST).then(|| Loss {
                         ours,
                         rival,
                         metric,
@@ -188,6 +189,18 @@ mod tests {
         assert_eq!(why("parked-10k"), "As above.");
         assert_eq!(why("parked-1m"), "As at parked-10k, bytes.");
         assert_eq!(why("sieve"), UNKNOWN);
+    }
+
+    #[test]
+    fn the_first_loss_has_the_reason_though_others_were_none() {
+        let all = results(&[
+            ("echo-1000", "gopark", 1, &[150.0; 3]),
+            ("echo-1000", "go", 1, &[150.0; 3]),
+            ("echo-1000", "tokio", 1, &[100.0; 3]),
+        ]);
+        let losses = super::all(&all);
+        let found: Vec<_> = losses.iter().map(|loss| (loss.rival, &*loss.why)).collect();
+        assert_eq!(found, [("tokio", COLD_TURNS)]);
     }
 
     #[test]
