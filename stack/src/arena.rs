@@ -65,7 +65,8 @@ pub(crate) struct Arena {
     /// Free slots in the depots, by class.
     stored: [AtomicU32; 3],
     depots: [Depot; 3],
-    /// Slots that were promised and not needed: numbers without a window.
+    /// Slots that were promised and not needed, or that the kernel refused to open: numbers without
+    /// a window.
     pub(crate) unopened: [Depot; 3],
     /// Carved slots over all classes that the back-end allows.
     carved_max: u32,

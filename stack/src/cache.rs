@@ -54,8 +54,12 @@ impl List {
         self.len += 1;
     }
 
-    pub(crate) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.len == CACHED_MAX
+    }
+
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.len >= CHAIN
     }
 
     /// Takes the oldest, up to half of what there may be, linked to a chain: the first, and how
@@ -107,7 +111,7 @@ impl StackCache {
         })
     }
 
-    /// Stacks in all caches of the process.
+    /// Stacks, and slots that were never opened, in all caches of the process.
     pub(crate) fn cached_everywhere() -> usize {
         let gauges = GAUGES.lock().unwrap_or_else(PoisonError::into_inner);
         let each =

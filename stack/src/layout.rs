@@ -1,8 +1,8 @@
 //! Slot geometry: which address belongs to which stack.
 //!
-//! The arena is one reservation, cut into power-of-two slots of three classes. Class and slot
-//! follow from an address by compare and shift, so that a fault handler and "which goroutine am I"
-//! need no table, lock or thread-local variable. This file is arithmetic only.
+//! The arena is one reservation, cut into slots of three classes. Class and slot follow from an
+//! address by comparing and dividing by a constant, so that a fault handler and "which goroutine am
+//! I" need no table, lock or thread-local variable. This file is arithmetic only.
 //!
 //! ```text
 //!  base                                                                      base + len
@@ -64,8 +64,8 @@ const FINE_BYTES: usize = if cfg!(target_arch = "x86_64") {
 const FINE_SHIFTS: u32 = 8;
 /// One bookkeeping record per slot.
 pub(crate) const RECORD_BYTES: usize = 16;
-/// Slots lie on this boundary. Tops lie in the upper half of what it covers, so that a first window
-/// and its guard share one page table.
+/// Large and medium slots lie on this boundary. Their tops lie in the upper half of what it covers,
+/// so that a first window and its guard share one page table.
 pub(crate) const ALIGN: usize = 2 << 20;
 
 const _: () = assert!(

@@ -127,7 +127,8 @@ impl StackCache {
     /// possible, or the promised slot.
     ///
     /// # Errors
-    /// The kernel's refusal of a guard; the promise is gone then.
+    /// The kernel's refusal of a guard, when there is no free stack of a smaller class either; the
+    /// promise is gone then.
     pub fn redeem(&mut self, promise: Promise) -> io::Result<Stack> {
         let (wanted, least) = (promise.wanted, promise.class);
         for class in Class::ALL
@@ -141,12 +142,20 @@ impl StackCache {
                 return Ok(stack);
             }
         }
-        self.arena.open(promise.slot(), self.window)?;
-        Ok(Stack::own(self.arena, promise.into_slot()))
+        let Err(refusal) = self.arena.open(promise.slot(), self.window) else {
+            return Ok(Stack::own(self.arena, promise.into_slot()));
+        };
+        let smaller = Class::ALL.into_iter().filter(|c| *c > least);
+        let free = |class| {
+            self.refill(class)
+                .then(|| self.take_cached(class))
+                .flatten()
+        };
+        smaller.map(free).find_map(|stack| stack).ok_or(refusal)
     }
 
     fn keep(&mut self, slot: Slot) {
-        if self.unopened[slot.class as usize].is_full() {
+        if self.unopened[slot.class as usize].is_half_full() {
             self.spill_unopened(slot.class);
         }
         self.unopened[slot.class as usize].push(slot.index);

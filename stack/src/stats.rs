@@ -14,9 +14,9 @@ use crate::layout::{Class, Slot, WINDOW_BYTES_DEFAULT};
 pub struct Stats {
     /// Bytes of address space reserved.
     pub reserved_bytes: usize,
-    /// Stacks that somebody owns.
+    /// Stacks that somebody owns, or is promised.
     pub live: usize,
-    /// Free stacks, in caches and in the depot.
+    /// Free stacks, in caches and in the depot, and slots that were promised and not needed.
     pub cached: usize,
     /// Times that a fault made a window larger.
     pub growths: u64,

@@ -169,7 +169,8 @@ impl Builder {
     ///
     /// # Errors
     /// `InvalidInput`, naming the value, for a limit out of range; `OutOfMemory` when no stack is
-    /// free, saying of what there are how many.
+    /// free, saying of what there are how many. If the kernel has no memory for the guard of a
+    /// stack that is first used later, the process ends then, as when a stack cannot grow.
     ///
     /// # Panics
     /// Outside a runtime.

@@ -108,6 +108,10 @@ pub(crate) fn anything_global(shared: &Shared) -> bool {
 /// One from the global queue, as a new slice: for one that yields and found nobody nearby.
 #[cold]
 pub(crate) fn one_global(m: &Machine) -> Option<Work> {
+    // A P above the limit is laid down by the loop.
+    if m.p().index >= m.shared().procs.limit() {
+        return None;
+    }
     let work = global_one(m)?;
     m.p().counts.ticks.add(1);
     Some(work)

@@ -11,6 +11,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::sched::machine::unsuspended;
 use crate::task::seed_state::SeedState;
 
 /// Free seeds that a P keeps, at most.
@@ -52,7 +53,8 @@ impl Seed {
     }
 }
 
-/// The chunks of a runtime, and seeds of them that no P keeps.
+/// The chunks of a runtime, and seeds of them that no P keeps. Nobody is suspended who holds this
+/// lock, or that of the chunks of ended runtimes: Ms wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Seeds(Mutex<Store>);
 
@@ -80,7 +82,7 @@ impl Seeds {
 
     /// All seeds of the runtime.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &'static Seed> {
-        let chunks = self.store().chunks.clone();
+        let chunks = unsuspended(|| self.store().chunks.clone());
         chunks.into_iter().flatten()
     }
 }
@@ -89,7 +91,8 @@ impl Drop for Seeds {
     fn drop(&mut self) {
         let chunks = std::mem::take(&mut self.store().chunks);
         let ended = |chunk: &Chunk| chunk.iter().all(|seed| seed.state.id() == 0);
-        fallow().extend(chunks.into_iter().filter(ended));
+        let chunks = chunks.into_iter().filter(ended);
+        unsuspended(|| fallow().extend(chunks));
     }
 }
 

@@ -18,8 +18,8 @@
 //! bits along. So a request is either among the bits that the M takes, or finds the header.
 //!
 //! An asker who finds `Born` reads the address and then the word once more: if that is the same,
-//! the address is the header's, and not the germ's of somebody who was planted meanwhile. Headers
-//! are never unmapped, and ids, which are never used twice, say whose it is.
+//! the address is a header's, and not the germ's of somebody who was planted meanwhile. Whose
+//! header is said by the id, as always: headers are never unmapped, and ids never used twice.
 //!
 //! Modelled in `tests/loom_seed.rs`, each with a seeded bug: `ask_against_birth`,
 //! `late_ask_against_reuse`.
