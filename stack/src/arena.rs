@@ -175,24 +175,9 @@ impl Arena {
         &self.records[index as usize]
     }
 
-    /// Takes a chain of free slots, or carves one slot: the number of the first.
-    ///
-    /// # Errors
-    /// `OutOfMemory`, saying what is exhausted; or the kernel's refusal of a guard.
-    pub(crate) fn take(&self, class: Class, window: usize) -> io::Result<Option<u32>> {
-        if let Some(first) = self.pop_chain(class) {
-            return Ok(Some(first));
-        }
-        if let Some(slot) = self.fresh(class)? {
-            if let Err(refusal) = self.open(slot, window) {
-                self.give_unopened(class, slot.index);
-                return Err(refusal);
-            }
-            return Ok(Some(slot.index));
-        }
-        // A chain may be out for trimming: wait for it before giving up.
-        let _trimming = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.pop_chain(class))
+    /// Returns when no chain is out of a depot for trimming that was so at the call.
+    pub(crate) fn await_trimming(&self) {
+        drop(self.trimming.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Makes the first window of a slot that has none.

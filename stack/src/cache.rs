@@ -142,13 +142,15 @@ impl StackCache {
     #[cold]
     fn take_slow(&mut self, class: Class) -> io::Result<Stack> {
         for class in Class::ALL.into_iter().filter(|c| *c >= class) {
-            if self.free[class as usize].len == 0 {
-                let Some(first) = self.arena.take(class, self.window)? else {
-                    continue;
-                };
-                self.fill(class, first);
+            if let Some(stack) = self.take_free(class) {
+                return Ok(stack);
             }
-            if let Some(stack) = self.take_cached(class) {
+            if let Some(promise) = self.unopened(class, class)? {
+                return self.open(promise);
+            }
+            // A chain may be out for trimming: wait for it before giving up.
+            self.arena.await_trimming();
+            if let Some(stack) = self.take_free(class) {
                 return Ok(stack);
             }
         }
@@ -177,6 +179,13 @@ impl StackCache {
             self.fill(class, first);
         }
         true
+    }
+
+    /// A stack of this very class from the cache or the depot.
+    pub(crate) fn take_free(&mut self, class: Class) -> Option<Stack> {
+        self.refill(class)
+            .then(|| self.take_cached(class))
+            .flatten()
     }
 
     /// Adds a chain from the depot to an empty list.

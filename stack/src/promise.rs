@@ -51,21 +51,6 @@ impl Drop for Promise {
 }
 
 impl Arena {
-    /// A slot without a window, the end of its chain.
-    pub(crate) fn fresh(&self, class: Class) -> io::Result<Option<Slot>> {
-        let Some(first) = self.pop_unopened(class) else {
-            return self.carve(class);
-        };
-        if let Some(rest) = self.chain_iter(first).nth(1) {
-            self.give_unopened(class, rest);
-            self.record(first).link.store(0, Ordering::Relaxed);
-        }
-        Ok(Some(Slot {
-            index: first,
-            class,
-        }))
-    }
-
     /// A chain of slots without a window.
     pub(crate) fn pop_unopened(&self, class: Class) -> Option<u32> {
         self.pop_from(&self.unopened, class)
@@ -87,12 +72,9 @@ impl StackCache {
         }
         let wanted = class;
         for class in Class::ALL.into_iter().filter(|c| *c >= wanted) {
-            if let Some(index) = self.take_unopened(class) {
-                return Some(Promise {
-                    index,
-                    class,
-                    wanted,
-                });
+            // Never refused: that happens with mprotect guards only.
+            if let Ok(Some(promise)) = self.unopened(class, wanted) {
+                return Some(promise);
             }
             if self.refill(class) {
                 return None;
@@ -101,26 +83,37 @@ impl StackCache {
         None
     }
 
-    #[inline]
-    fn take_unopened(&mut self, class: Class) -> Option<u32> {
-        if let Some(index) = self.unopened[class as usize].pop() {
+    /// A slot of this very class that was never used, as a promise of a stack up to `wanted`.
+    ///
+    /// # Errors
+    /// `OutOfMemory` when no more stacks may have mprotect guards.
+    pub(crate) fn unopened(&mut self, class: Class, wanted: Class) -> io::Result<Option<Promise>> {
+        let index = if let Some(index) = self.unopened[class as usize].pop() {
             self.count(-1);
-            return Some(index);
-        }
-        let Some(first) = self.arena.pop_unopened(class) else {
-            // Not refused: that happens with mprotect guards only.
-            return self
-                .arena
-                .carve(class)
-                .ok()
-                .flatten()
-                .map(|slot| slot.index);
+            index
+        } else if let Some(first) = self.arena.pop_unopened(class) {
+            for index in self.arena.chain_iter(first).skip(1) {
+                self.unopened[class as usize].push(index);
+                self.count(1);
+            }
+            first
+        } else {
+            match self.arena.carve(class)? {
+                Some(slot) => slot.index,
+                None => return Ok(None),
+            }
         };
-        for index in self.arena.chain_iter(first).skip(1) {
-            self.unopened[class as usize].push(index);
-            self.count(1);
-        }
-        Some(first)
+        Ok(Some(Promise {
+            index,
+            class,
+            wanted,
+        }))
+    }
+
+    /// Opens the promised slot; on refusal it goes back.
+    pub(crate) fn open(&self, promise: Promise) -> io::Result<Stack> {
+        self.arena.open(promise.slot(), self.window)?;
+        Ok(Stack::own(self.arena, promise.into_slot()))
     }
 
     /// A stack for a promise: a free one from this cache or the depot, as large as was wanted if
@@ -131,27 +124,20 @@ impl StackCache {
     /// promise is gone then.
     pub fn redeem(&mut self, promise: Promise) -> io::Result<Stack> {
         let (wanted, least) = (promise.wanted, promise.class);
-        for class in Class::ALL
-            .into_iter()
-            .filter(|c| (wanted..=least).contains(c))
-        {
-            if self.refill(class)
-                && let Some(stack) = self.take_cached(class)
+        for class in Class::ALL {
+            if (wanted..=least).contains(&class)
+                && let Some(stack) = self.take_free(class)
             {
                 self.keep(promise.into_slot());
                 return Ok(stack);
             }
         }
-        let Err(refusal) = self.arena.open(promise.slot(), self.window) else {
-            return Ok(Stack::own(self.arena, promise.into_slot()));
-        };
-        let smaller = Class::ALL.into_iter().filter(|c| *c > least);
-        let free = |class| {
-            self.refill(class)
-                .then(|| self.take_cached(class))
-                .flatten()
-        };
-        smaller.map(free).find_map(|stack| stack).ok_or(refusal)
+        self.open(promise).or_else(|refusal| {
+            let mut smaller = Class::ALL.into_iter().filter(|c| *c > least);
+            smaller
+                .find_map(|class| self.take_free(class))
+                .ok_or(refusal)
+        })
     }
 
     fn keep(&mut self, slot: Slot) {

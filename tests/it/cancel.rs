@@ -9,17 +9,9 @@ use std::time::{Duration, Instant};
 
 use gopark::net::{TcpListener, TcpStream};
 use gopark::{Cancelled, JoinHandle, raw, time};
-use gopark_tests::{Watchdog, nap, run, runtime, spin, wait_until};
+use gopark_tests::{Counted, Watchdog, nap, run, runtime, spin, wait_until};
 
 const LONG: Duration = Duration::from_secs(1000);
-
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 #[track_caller]
 fn assert_cancelled<T>(outcome: Result<T, Box<dyn Any + Send>>) {

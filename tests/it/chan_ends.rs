@@ -5,20 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gopark::chan::{self, RecvTimeoutError, TryRecvError};
-use gopark_tests::{Watchdog, nap, run, runtime};
+use gopark_tests::{Counted, Watchdog, nap, run, runtime};
 
 use crate::chan::{CAPS, make};
 
 /// Counts its drops.
-#[derive(Debug)]
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn values_are_dropped_once_also_by_a_runtime_that_ends() {
     let _watchdog = Watchdog::start();

@@ -7,17 +7,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use gopark::{Exited, goroutine, remaining_stack};
-use gopark_tests::{Watchdog, nap, panic_text, run, runtime, wait_until};
+use gopark_tests::{Counted, Watchdog, nap, panic_text, run, runtime, wait_until};
 
 /// Counts its drops.
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn exit_runs_destructors_and_join_gives_exited() {
     run(2, || {

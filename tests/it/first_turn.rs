@@ -8,20 +8,12 @@ use std::time::Duration;
 use gopark::runtime::Preemption;
 use gopark::stack::{GuardKind, stats};
 use gopark::{Cancelled, JoinHandle, goroutine};
-use gopark_tests::{Watchdog, alone, build, run, runtime, wait_until};
+use gopark_tests::{Counted, Watchdog, alone, build, run, runtime, wait_until};
 
 /// More than lie ready.
 const MANY: usize = 300;
 /// The first window of a stack.
 const WINDOW_BYTES: usize = 256 << 10;
-
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// One P, on which nobody begins before the caller waits: slices do not end.
 fn run_calmly(test: impl FnOnce()) {

@@ -9,17 +9,9 @@ use std::time::Duration;
 
 use gopark::goroutine::Goroutine;
 use gopark::{Cancelled, JoinSet, time};
-use gopark_tests::{Watchdog, block_on, panic_text, run, runtime, wait_until};
+use gopark_tests::{Counted, Watchdog, block_on, panic_text, run, runtime, wait_until};
 
 const LONG: Duration = Duration::from_secs(1000);
-
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 #[test]
 fn results_come_in_the_order_of_the_ends() {

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,16 @@ pub fn try_build(builder: Builder) -> std::io::Result<Runtime> {
 pub fn run<T>(procs: usize, test: impl FnOnce() -> T) -> T {
     let _watchdog = Watchdog::start();
     runtime(procs).run(test)
+}
+
+/// Counts when it is dropped.
+#[derive(Debug)]
+pub struct Counted(pub Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Aborts the process unless it is dropped in time.

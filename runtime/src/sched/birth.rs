@@ -13,7 +13,6 @@
 #![expect(unsafe_code, reason = "keeps a closure of any type on the heap")]
 
 use std::mem::ManuallyDrop;
-use std::panic::Location;
 use std::ptr;
 
 use gopark_stack::{Promise, Stack};
@@ -23,11 +22,10 @@ use super::header::GRef;
 use super::machine::Machine;
 use super::place::{At, Place, ask_header};
 use super::seed::Seed;
-use super::shared::Shared;
 use crate::fatal::no_stack;
 use crate::task::name::Name;
 
-type Bear = unsafe fn(*mut Germ, Stack, Origin<'_>) -> GRef;
+type Bear = unsafe fn(*mut Germ, Stack, Birth<'_>) -> GRef;
 
 /// What a goroutine will be made of; its closure follows. Small: of a burst of goroutines that then
 /// live on the heap keeps the room of as many.
@@ -36,14 +34,6 @@ struct Germ {
     packet: *mut u8,
     name: Option<Name>,
     promise: Option<Promise>,
-}
-
-/// What the seed and the M know of it.
-#[derive(Debug)]
-struct Origin<'a> {
-    id: u64,
-    shared: &'a Shared,
-    spawned_at: &'static Location<'static>,
 }
 
 /// With a closure, or with the address of its box: one that is large must not pass over the stack
@@ -95,19 +85,14 @@ where
 }
 
 /// # Safety
-/// `germ` was made by [`plant`] with the same types, and this is called once.
-unsafe fn bear<F, T>(germ: *mut Germ, stack: Stack, origin: Origin<'_>) -> GRef
+/// `germ` was made by [`plant`] with the same types, name and promise were taken out of it, and
+/// this is called once.
+unsafe fn bear<F, T>(germ: *mut Germ, stack: Stack, birth: Birth<'_>) -> GRef
 where
     F: FnOnce() -> T,
 {
-    // SAFETY: of `plant`; called once.
-    let Germ { name, packet, .. } = unsafe { germ.read() };
-    let birth = Birth {
-        id: origin.id,
-        shared: origin.shared,
-        name,
-        spawned_at: origin.spawned_at,
-    };
+    // SAFETY: of `plant`.
+    let packet = unsafe { (*germ).packet };
     if !is_inline::<F>() {
         let whole = germ.cast::<Whole<*mut F>>();
         // SAFETY: `plant` kept the box beside the germ.
@@ -147,9 +132,10 @@ pub(crate) fn born(m: &Machine, place: Place) -> GRef {
 fn first_turn(m: &Machine, seed: &'static Seed) -> GRef {
     let germ: *mut Germ = ptr::with_exposed_provenance_mut(seed.state.germ());
     // SAFETY: the entry of the queue is ours, and with it the germ, until `bear`.
-    let (bear, promise, has_handle) = unsafe {
+    let (bear, has_handle, name, promise) = unsafe {
         let germ = &mut *germ;
-        (germ.bear, germ.promise.take(), !germ.packet.is_null())
+        let has_handle = !germ.packet.is_null();
+        (germ.bear, has_handle, germ.name.take(), germ.promise.take())
     };
     // SAFETY: one short use; nothing in it switches.
     let supply = &mut unsafe { m.local() }.supply;
@@ -159,13 +145,14 @@ fn first_turn(m: &Machine, seed: &'static Seed) -> GRef {
         Err(refusal) => no_stack(&refusal),
     };
     let id = seed.state.id();
-    let origin = Origin {
+    let birth = Birth {
         id,
         shared: m.shared(),
-        spawned_at: seed.spawned_at().expect("of a goroutine"),
+        name,
+        spawned_at: seed.spawned_at.get().expect("of a goroutine"),
     };
-    // SAFETY: the function that `plant` stored for this germ, called once.
-    let g = unsafe { bear(germ, stack, origin) };
+    // SAFETY: the function that `plant` stored for this germ, called once; both were taken out.
+    let g = unsafe { bear(germ, stack, birth) };
     for ask in seed.state.bear(id, g.to_word()).iter() {
         // It is owned: nobody has to put it on a queue.
         let _ = ask_header(g, id, ask);

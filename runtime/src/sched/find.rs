@@ -107,7 +107,7 @@ pub(crate) fn anything_global(shared: &Shared) -> bool {
 
 /// One from the global queue, as a new slice: for one that yields and found nobody nearby.
 #[cold]
-pub(crate) fn one_global(m: &Machine) -> Option<Work> {
+pub(crate) fn before_yielder(m: &Machine) -> Option<Work> {
     // A P above the limit is laid down by the loop.
     if m.p().index >= m.shared().procs.limit() {
         return None;

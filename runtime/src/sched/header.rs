@@ -22,6 +22,7 @@ use crate::task::name::Name;
 pub(crate) use crate::task::reason::Wait;
 use crate::task::state::State;
 use crate::task::wait_word::WaitWord;
+use crate::task::whence::Whence;
 
 /// Runs the closure of a goroutine and stores its result.
 pub(crate) type Run = unsafe fn(g: &G);
@@ -41,7 +42,7 @@ pub(crate) struct G {
 /// What reports say about the goroutine: to be trusted only together with the id.
 #[derive(Debug)]
 pub(crate) struct Told {
-    spawned_at: AtomicPtr<Location<'static>>,
+    spawned_at: Whence,
     /// When it parked last, by the runtime's coarse clock.
     since_ms: AtomicU32,
     /// A `Wait`, and [`TRIMMED`].
@@ -54,8 +55,7 @@ const TRIMMED: u32 = 1 << 31;
 impl Told {
     /// Where it was spawned.
     pub(crate) fn spawned_at(&self) -> Option<&'static Location<'static>> {
-        // SAFETY: null or a location of the program, which is for ever.
-        unsafe { self.spawned_at.load(Ordering::Relaxed).as_ref() }
+        self.spawned_at.get()
     }
 
     /// Notes why and since when it waits.
@@ -207,8 +207,7 @@ impl G {
         let g = unsafe { &*place };
         g.shared
             .store(std::ptr::from_ref(shared).cast_mut(), Ordering::Relaxed);
-        let spawned_at = std::ptr::from_ref(spawned_at).cast_mut();
-        g.told.spawned_at.store(spawned_at, Ordering::Relaxed);
+        g.told.spawned_at.set(spawned_at);
         g.told.waits(Wait::None, 0);
         g.state.start(id);
         g

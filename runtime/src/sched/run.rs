@@ -275,7 +275,7 @@ fn pick<'a>(m: &Machine, yields: bool) -> Option<&'a G> {
         return None;
     }
     let found = match find::nearby(m) {
-        None if yields => find::one_global(m),
+        None if yields => find::before_yielder(m),
         found => found,
     };
     let picked = match found? {

@@ -4,15 +4,12 @@
 //! state (`task/seed_state.rs`) says whose it is. Chunks belong to a runtime, and to another one
 //! when that has ended. Free seeds are kept by Ps, and exchanged in batches.
 
-#![expect(unsafe_code, reason = "reads where a goroutine was spawned")]
-
 use std::panic::Location;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::sched::machine::unsuspended;
 use crate::task::seed_state::SeedState;
+use crate::task::whence::Whence;
 
 /// Free seeds that a P keeps, at most.
 const CACHED_MAX: usize = 64;
@@ -27,29 +24,21 @@ type Chunk = &'static [Seed];
 pub(crate) struct Seed {
     pub(crate) state: SeedState,
     /// Of the goroutine that `state` names.
-    spawned_at: AtomicPtr<Location<'static>>,
+    pub(crate) spawned_at: Whence,
 }
 
 impl Seed {
     fn new() -> Seed {
         Seed {
             state: SeedState::new(),
-            spawned_at: AtomicPtr::new(ptr::null_mut()),
+            spawned_at: Whence::new(),
         }
     }
 
     /// Makes a free seed stand for goroutine `id`.
     pub(crate) fn plant(&self, id: u64, spawned_at: &'static Location<'static>, germ: *mut u8) {
-        // Relaxed: published by the state.
-        self.spawned_at
-            .store(ptr::from_ref(spawned_at).cast_mut(), Ordering::Relaxed);
+        self.spawned_at.set(spawned_at);
         self.state.plant(id, germ.expose_provenance());
-    }
-
-    /// Where the goroutine was spawned; to be trusted only together with the id.
-    pub(crate) fn spawned_at(&self) -> Option<&'static Location<'static>> {
-        // SAFETY: null or a location of the program, which is for ever.
-        unsafe { self.spawned_at.load(Ordering::Relaxed).as_ref() }
     }
 }
 
@@ -89,7 +78,8 @@ impl Seeds {
 
 impl Drop for Seeds {
     fn drop(&mut self) {
-        let chunks = std::mem::take(&mut self.store().chunks);
+        let store = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let chunks = std::mem::take(&mut store.chunks);
         let ended = |chunk: &Chunk| chunk.iter().all(|seed| seed.state.id() == 0);
         let chunks = chunks.into_iter().filter(ended);
         unsuspended(|| fallow().extend(chunks));

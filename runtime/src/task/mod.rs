@@ -23,3 +23,5 @@ pub(crate) mod scope_state;
 pub(crate) mod seed_state;
 pub(crate) mod state;
 pub(crate) mod wait_word;
+#[cfg(not(gopark_loom))]
+pub(crate) mod whence;

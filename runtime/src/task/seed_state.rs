@@ -46,7 +46,7 @@ pub(crate) enum Ask {
 }
 
 impl Ask {
-    pub(crate) const ALL: [Ask; 3] = [Ask::Cancel, Ask::Stop, Ask::Token];
+    const ALL: [Ask; 3] = [Ask::Cancel, Ask::Stop, Ask::Token];
 }
 
 /// What became of a request.

@@ -92,7 +92,7 @@ fn of_seed(shared: &Shared, seed: &Seed, id: u64) -> Option<Listed> {
         id,
         name: shared.name_of(id),
         waits: None,
-        spawned_at: seed.spawned_at(),
+        spawned_at: seed.spawned_at.get(),
     };
     seed.state.is_unborn(id).then_some(listed)
 }
