@@ -44,6 +44,8 @@ pub const HEADER_BYTES: usize = 256;
 pub const WINDOW_BYTES_DEFAULT: usize = 256 << 10;
 /// Smallest stack limit that may be asked for.
 pub const LIMIT_BYTES_MIN: usize = 64 << 10;
+/// What lies so far below a header is its stack, whatever its class.
+pub(crate) const NEAR_BYTES: usize = LIMIT_BYTES_MIN;
 /// Largest, and default, stack limit.
 pub const LIMIT_BYTES_MAX: usize = 1 << 30;
 

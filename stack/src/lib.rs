@@ -59,7 +59,8 @@ pub use crate::{
     layout::WINDOW_BYTES_DEFAULT,
     layout::{Class, GUARD_BYTES, HEADER_BYTES, LIMIT_BYTES_MAX, LIMIT_BYTES_MIN, Slot},
     promise::Promise,
-    stack::{GrowableStack, Stack, header_at, headers, high_water_at, remaining_at, trim_below},
+    stack::trim_below,
+    stack::{GrowableStack, Stack, header_at, headers, high_water_at, is_near, remaining_at},
     stats::{Stats, accessible_bytes, resident_bytes, stats, trim},
 };
 

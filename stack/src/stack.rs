@@ -19,7 +19,7 @@ use corosensei::stack::StackPointer;
 use crate::arena::Arena;
 use crate::cache::StackCache;
 use crate::guard;
-use crate::layout::{Class, Slot, WINDOW_BYTES_DEFAULT, page_bytes};
+use crate::layout::{Class, NEAR_BYTES, Slot, WINDOW_BYTES_DEFAULT, page_bytes};
 
 /// Bytes below a stack pointer that a leaf function may use (x86_64's red zone).
 const RED_ZONE_BYTES: usize = 128;
@@ -160,6 +160,13 @@ pub fn header_at(sp: usize) -> Option<NonNull<u8>> {
     let arena = Arena::get()?;
     let slot = arena.geometry.locate(sp)?;
     NonNull::new(arena.geometry.header(slot) as *mut u8)
+}
+
+/// Whether `sp` is an address of a frame on the stack with this header, at most the limit of a
+/// dense stack below it. `false` says nothing: it may be deeper.
+#[inline(always)]
+pub fn is_near(header: *const u8, sp: usize) -> bool {
+    header.addr().wrapping_sub(sp) < NEAR_BYTES
 }
 
 /// [`Stack::trim_below`] of the stack with this header.

@@ -53,7 +53,7 @@ pub(crate) struct LocalQueue {
     next: AtomicUsize,
     /// Invariant 4; 0 or 1.
     alone: AtomicU32,
-    ring: Box<[AtomicUsize]>,
+    ring: CachePadded<[AtomicUsize; MAX as usize]>,
 }
 
 impl LocalQueue {
@@ -63,10 +63,11 @@ impl LocalQueue {
             tail: CachePadded::new(AtomicU32::new(0)),
             next: AtomicUsize::new(0),
             alone: AtomicU32::new(alone.into()),
-            ring: (0..MAX).map(|_| AtomicUsize::new(0)).collect(),
+            ring: CachePadded::new(std::array::from_fn(|_| AtomicUsize::new(0))),
         }
     }
 
+    #[inline(always)]
     fn slot(&self, index: u32) -> &AtomicUsize {
         &self.ring[(index % MAX) as usize]
     }
@@ -228,8 +229,10 @@ impl LocalQueue {
         // Relaxed: only whoever takes the word may use what is behind it.
         let head = self.head.load(Ordering::Relaxed);
         let len = self.tail.load(Ordering::Relaxed).wrapping_sub(head);
-        let at = self.slot(head.wrapping_add(others));
-        (len > others).then(|| at.load(Ordering::Relaxed))
+        (len > others).then(|| {
+            let at = self.slot(head.wrapping_add(others));
+            at.load(Ordering::Relaxed)
+        })
     }
 
     /// A thief takes `seen` if it is still next.

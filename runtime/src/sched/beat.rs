@@ -34,6 +34,8 @@ pub(crate) struct Beat {
     /// The last count, and when it began.
     switches: Cell<u32>,
     since: Cell<u64>,
+    /// Migrate mode: the count is always over, so that the loop of the M decides who runs.
+    is_always_due: Cell<bool>,
 }
 
 impl Beat {
@@ -42,7 +44,14 @@ impl Beat {
             left: Cell::new(0),
             switches: Cell::new(1),
             since: Cell::new(0),
+            is_always_due: Cell::new(false),
         }
+    }
+
+    /// An M of a runtime begins.
+    pub(crate) fn start(&self, migrate: bool) {
+        self.is_always_due.set(migrate);
+        self.hurry();
     }
 
     /// One more switch: whether the count is over.
@@ -66,7 +75,12 @@ impl Beat {
         self.since.set(now);
         self.switches.set(switches);
         // Of one switch after a look, the next one looks.
-        self.left.set(switches - 1);
+        self.set_left(switches - 1);
+    }
+
+    fn set_left(&self, left: u32) {
+        self.left
+            .set(if self.is_always_due.get() { 0 } else { left });
     }
 }
 
@@ -95,7 +109,7 @@ fn look_now(m: &Machine) {
         // Nobody to be late for; the clock is read again when there is.
         m.beat.since.set(0);
         m.beat.switches.set(1);
-        m.beat.left.set(SWITCHES_MAX);
+        m.beat.set_left(SWITCHES_MAX);
         return;
     }
     let now = clock::now();

@@ -7,7 +7,6 @@
 //!
 //! The opposite is for tests: under `GOPARK_DEBUG=migrate` a goroutine is left to another M.
 
-use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -111,8 +110,10 @@ pub(crate) fn give(m: &Machine, claim: usize) {
 #[cold]
 fn migrate(m: &Machine, g: GRef) -> Dispatch {
     let others = m.shared().procs.limit() > 1;
-    if !others || !ptr::eq(g.get().m.get(), m) || m.passes.get() == PASSES_MAX {
+    let here = m.index as u32 + 1;
+    if !others || g.get().ran_on.get() != here || m.passes.get() == PASSES_MAX {
         m.passes.set(0);
+        g.get().ran_on.set(here);
         return Dispatch::Run;
     }
     m.passes.set(m.passes.get() + 1);
@@ -161,7 +162,7 @@ pub(crate) fn no_preempt<T>(g: &G, f: impl FnOnce() -> T) -> T {
     m.shield
         .store(m.shield.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     let _shield = Shield(g);
-    asymmetric::light();
+    asymmetric::Light::chosen().fence();
     // A signal that is on its way finds the shield, and is over before `f` begins.
     while m.grant.is_requested() {
         std::thread::yield_now();

@@ -97,7 +97,6 @@ where
         header.as_ptr()
     };
     let body = Body {
-        m: Cell::new(std::ptr::null()),
         context: UnsafeCell::new(Context::empty()),
         run: run_closure::<F, T>,
         closure,
@@ -105,6 +104,7 @@ where
         bound: Cell::new(0),
         locks: Cell::new(0),
         blocking: Cell::new(false),
+        ran_on: Cell::new(0),
         locals: Cell::new(None),
         name: Cell::new(birth.name),
         seed: Cell::new(None),

@@ -27,7 +27,7 @@ use super::shared::Shared;
 use crate::queue::local::HALF;
 use crate::sched::place::Place;
 
-const GLOBAL_TICK: u64 = 61;
+const GLOBAL_TICK: u32 = 61;
 const PASSES: usize = 4;
 /// Goroutines in a queue whose stacks the first-level cache may still hold.
 const MANY: u32 = 32;
@@ -35,34 +35,37 @@ const MANY: u32 = 32;
 const NEXT_GRACE: Duration = Duration::from_micros(3);
 
 /// Steps 1 to 4.
-#[inline]
+#[inline(always)]
 pub(crate) fn nearby(m: &Machine) -> Option<Work> {
     let p = m.p();
     if !p.hold.is_held(m.token()) {
         return slice_over(m);
     }
-    if p.counts.ticks.get().is_multiple_of(GLOBAL_TICK)
-        && let Some(work) = global_one(m)
+    in_slice(m, p)
+}
+
+/// Steps 2 to 4, from the P `p` of `m`.
+#[inline(always)]
+pub(crate) fn in_slice(m: &Machine, p: &Processor) -> Option<Work> {
+    if (p.counts.ticks.get() as u32).is_multiple_of(GLOBAL_TICK)
+        && let Some(work) = global_slice(m)
     {
-        p.counts.ticks.add(1);
         return Some(work);
     }
     if let Some(next) = p.take_next() {
         return Some(Work::Run(next));
     }
     let oldest = p.pop()?;
-    foresee(p);
+    if p.queue.ahead(MANY).is_some() {
+        foresee(p);
+    }
     p.counts.ticks.add(1);
     Some(Work::Run(oldest))
 }
 
 /// Of many that wait, those whose turn comes last were here last: nothing of them is in the near
 /// caches. While one runs, the frames of the next one come, and the header of one after it.
-#[inline]
 fn foresee(p: &Processor) {
-    if p.queue.ahead(MANY).is_none() {
-        return;
-    }
     if let Some(next) = p.queue.ahead(0) {
         Place::from_word(next).prefetch_frames();
     }
@@ -112,6 +115,12 @@ pub(crate) fn before_yielder(m: &Machine) -> Option<Work> {
     if m.p().index >= m.shared().procs.limit() {
         return None;
     }
+    global_slice(m)
+}
+
+/// One from the global queue, as a new slice.
+#[inline(never)]
+fn global_slice(m: &Machine) -> Option<Work> {
     let work = global_one(m)?;
     m.p().counts.ticks.add(1);
     Some(work)
@@ -158,8 +167,7 @@ pub(crate) fn far(m: &Machine) -> Option<Work> {
 /// local queue, which is empty.
 pub(crate) fn from_global(m: &Machine) -> Option<Work> {
     let shared = m.shared();
-    let first = global_one(m)?;
-    m.p().counts.ticks.add(1);
+    let first = global_slice(m)?;
     if let Work::Run(_) = first
         && !shared.config.migrate
     {

@@ -88,13 +88,13 @@ impl Told {
 /// line with the words above.
 #[repr(C)]
 pub(crate) struct Body {
-    /// The machine that runs it; stale when none does.
-    pub(crate) m: Cell<*const Machine>,
     pub(crate) context: UnsafeCell<Context>,
     /// Number of the machine whose thread it may not leave now, plus one; or 0.
     pub(crate) bound: Cell<u32>,
     /// Inside `blocking`.
     pub(crate) blocking: Cell<bool>,
+    /// Migrate mode: number of the machine that ran it last, plus one; or 0.
+    pub(crate) ran_on: Cell<u32>,
     pub(crate) run: Run,
     /// The closure, on the stack below this header, or a box with it.
     pub(crate) closure: *mut u8,
@@ -213,9 +213,20 @@ impl G {
         g
     }
 
-    /// The goroutine that is running this, by the stack pointer.
+    /// The goroutine that is running this: that of the thread's M, if this is its stack.
     #[inline]
     pub(crate) fn current<'a>() -> Option<&'a G> {
+        let g = Machine::here()?.current.load(Ordering::Relaxed);
+        if gopark_stack::is_near(g.cast(), stack_pointer()) {
+            // SAFETY: the header of the stack that this runs on.
+            return Some(unsafe { &*g });
+        }
+        G::by_stack_pointer()
+    }
+
+    /// The same, for one that is deep in its stack, or on another one.
+    #[cold]
+    fn by_stack_pointer<'a>() -> Option<&'a G> {
         let header = gopark_stack::header_at(stack_pointer())?;
         let g = GRef::new(header).get();
         // Other users of the arena (corosensei coroutines) have no id.
@@ -245,8 +256,7 @@ impl G {
     /// The machine that runs this goroutine, which is the caller.
     #[inline]
     pub(crate) fn machine(&self) -> &Machine {
-        // SAFETY: set by the machine at dispatch; it outlives what it runs.
-        unsafe { &*self.m.get() }
+        Machine::here().expect("goroutines run on Ms")
     }
 
     /// Whether there are goroutine-locals. For the owner.

@@ -44,7 +44,7 @@
 //! Modelled in `tests/loom_hold.rs`, each with a seeded bug: `retake_against_pin`,
 //! `retake_against_laying_down`, `retake_against_blocking_exit`.
 
-use crate::shim::{AtomicU32, Ordering, heavy, light};
+use crate::shim::{AtomicU32, Light, Ordering, heavy};
 
 const STATE: u32 = 0b111;
 /// The slice is over, or the P must go: seen at the next look at the word.
@@ -294,31 +294,38 @@ impl Hold {
 
 /// Whether an M is inside the runtime. Written by its own thread only.
 #[derive(Debug)]
-pub(crate) struct Pin(AtomicU32);
+pub(crate) struct Pin {
+    flag: AtomicU32,
+    /// Here, beside the flag, because every runtime call reads it.
+    light: Light,
+}
 
 impl Pin {
     pub(crate) fn new() -> Pin {
-        Pin(AtomicU32::new(0))
+        Pin {
+            flag: AtomicU32::new(0),
+            light: Light::chosen(),
+        }
     }
 
     /// P1 and P2.
     #[inline(always)]
     pub(crate) fn set(&self) {
-        self.0.store(1, Ordering::Relaxed);
-        light();
+        self.flag.store(1, Ordering::Relaxed);
+        self.light.fence();
     }
 
     /// P5.
     #[inline(always)]
     pub(crate) fn clear(&self) {
         // Release: the work on the P is over; pairs with `is_set`.
-        self.0.store(0, Ordering::Release);
+        self.flag.store(0, Ordering::Release);
     }
 
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
         // Acquire: pairs with `clear`.
-        self.0.load(Ordering::Acquire) != 0
+        self.flag.load(Ordering::Acquire) != 0
     }
 }
 

@@ -18,7 +18,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::time::Duration;
 
-use gopark_stack::switch::Context;
+use gopark_stack::switch::{Context, set_thread_word, thread_word};
 
 use super::beat::Beat;
 use super::grant::{Given, Grant};
@@ -141,9 +141,20 @@ impl Machine {
         }
     }
 
+    /// The M that the calling thread is.
+    #[inline(always)]
+    pub(crate) fn here<'a>() -> Option<&'a Machine> {
+        let m: *const Machine = thread_word().cast();
+        // SAFETY: null, or set by `begin`: the M lives while the thread is that M.
+        unsafe { m.as_ref() }
+    }
+
     /// The calling thread becomes this M, pinned. It keeps `shared` alive until `finish`.
     pub(crate) fn begin(&self, shared: &Shared) {
         self.shared.set(shared);
+        // SAFETY: the thread is ours, and nobody's M.
+        unsafe { set_thread_word(ptr::from_ref(self).cast_mut().cast()) };
+        self.beat.start(shared.config.migrate);
         self.pin.set();
         self.tid.store(thread::id(), Ordering::Relaxed);
         let deaf = thread::blocks(super::sysmon::preempt::SIGNAL);
@@ -159,6 +170,8 @@ impl Machine {
         self.tid.store(0, Ordering::Relaxed);
         self.ends.set(false);
         self.pin.clear();
+        // SAFETY: as in `begin`; no goroutine runs on the thread any more.
+        unsafe { set_thread_word(ptr::null_mut()) };
     }
 
     /// The runtime.

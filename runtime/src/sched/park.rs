@@ -14,11 +14,10 @@ use std::sync::Arc;
 
 use super::blocking;
 use super::bound;
-use super::find;
 use super::hand_off;
 use super::interrupt;
 use super::machine::{After, Machine, Standing, pin, unpin, unsuspended};
-use super::run::leave;
+use super::run::{leave, leave_if_wanted};
 use super::shared::Shared;
 use crate::queue::local::HALF;
 use crate::sched::header::{G, GRef, Wait};
@@ -160,9 +159,16 @@ pub(crate) fn yield_now(g: &G) {
         return;
     }
     let m = pin(g);
-    let standing = m.standing();
+    match m.standing() {
+        Standing::Held if g.bound.get() == 0 => leave_if_wanted(g, m),
+        standing => yield_otherwise(g, m, standing),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn yield_otherwise(g: &G, m: &Machine, standing: Standing) {
     match standing {
-        Standing::Held if !find::anybody_nearby(m) && !m.beats() => unpin(m),
         _ if g.bound.get() != 0 => {
             match standing {
                 Standing::Held => hand_off::give_way(m),
@@ -170,7 +176,7 @@ pub(crate) fn yield_now(g: &G) {
             }
             unpin(m);
         }
-        Standing::Held => leave(g, m, After::Requeue(g.to_ref())),
+        Standing::Held => unreachable!("it could have left"),
         Standing::Preempted => {
             // The wish goes back, for whoever runs next to begin a slice of his own.
             m.p().hold.preempt();
@@ -282,11 +288,17 @@ fn note_park(g: &G, m: &Machine, why: Wait) {
 #[inline]
 pub(crate) fn commit(m: &Machine, g: GRef, commit: Commit) {
     if commit == Commit::ResumeNow {
-        if m.has_p() {
-            enqueue_here(m, g);
-        } else {
-            m.shared().submit_global(g);
-        }
+        resume(m, g);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn resume(m: &Machine, g: GRef) {
+    if m.has_p() {
+        enqueue_here(m, g);
+    } else {
+        m.shared().submit_global(g);
     }
 }
 
@@ -333,9 +345,6 @@ pub(crate) fn enqueue_here(m: &Machine, g: impl Into<Place>) {
 /// Puts a goroutine that yielded behind the others of its P.
 #[inline]
 pub(crate) fn requeue(m: &Machine, g: GRef) {
-    if m.shared().config.migrate {
-        return m.shared().submit_global(g);
-    }
     m.push(g);
 }
 

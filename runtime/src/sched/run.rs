@@ -232,7 +232,6 @@ fn execute(m: &Machine, g: GRef) {
 /// `g` is about to run on `m`.
 #[inline]
 fn enter(g: &G, m: &Machine) {
-    g.m.set(m);
     m.current
         .store(std::ptr::from_ref(g).cast_mut(), Ordering::Relaxed);
 }
@@ -241,9 +240,32 @@ fn enter(g: &G, m: &Machine) {
 /// loop. Comes back unpinned.
 #[inline(never)]
 pub(crate) fn leave(g: &G, m: &Machine, after: After) {
-    // Who yields is not queued yet: those of the global queue come before him.
-    let yields = matches!(after, After::Requeue(_));
-    leave_to(g, m, after, pick(m, yields));
+    let next = match pick(m) {
+        Next::Goroutine(next) => Some(next),
+        Next::Loop => None,
+    };
+    leave_to(g, m, after, next);
+}
+
+/// The same in the middle of a slice, to wait at the tail of the local queue: if anybody wants to
+/// run. The caller is not inlined.
+#[inline(always)]
+pub(crate) fn leave_if_wanted(g: &G, m: &Machine) {
+    let mut next = Next::Loop;
+    if !m.beats() {
+        let nearby = find::in_slice(m, m.p());
+        // Who yields is not queued yet: those of the global queue come before him.
+        let Some(work) = nearby.or_else(|| find::before_yielder(m)) else {
+            return unpin(m);
+        };
+        next = next_of(m, work);
+    }
+    let (after, next) = match next {
+        Next::Goroutine(next) => (After::Requeue(g.to_ref()), Some(next)),
+        Next::Loop if m.shared().config.migrate => (After::Global(g.to_ref()), None),
+        Next::Loop => (After::Requeue(g.to_ref()), None),
+    };
+    leave_to(g, m, after, next);
 }
 
 /// Leaves to `next`, or to the machine's loop.
@@ -267,42 +289,60 @@ fn leave_to(g: &G, m: &Machine, after: After, next: Option<&G>) {
     unpin(m);
 }
 
-/// A goroutine to switch to directly, for one that leaves.
-#[inline]
-fn pick<'a>(m: &Machine, yields: bool) -> Option<&'a G> {
+/// Where a goroutine that leaves goes.
+enum Next<'a> {
+    /// To this one directly.
+    Goroutine(&'a G),
+    /// To the machine's loop.
+    Loop,
+}
+
+#[inline(always)]
+fn pick<'a>(m: &Machine) -> Next<'a> {
     // The loop sees to timers and the network.
-    if !m.has_p() || m.shared().config.migrate || m.beats() {
-        return None;
+    if !m.has_p() || m.beats() {
+        return Next::Loop;
     }
-    let found = match find::nearby(m) {
-        None if yields => find::before_yielder(m),
-        found => found,
-    };
-    let picked = match found? {
+    match find::nearby(m) {
+        Some(work) => next_of(m, work),
+        None => Next::Loop,
+    }
+}
+
+/// Who is bound to a thread, and Ms that claim a P, are the business of the loop.
+#[inline(always)]
+fn next_of<'a>(m: &Machine, work: Work) -> Next<'a> {
+    let picked = match work {
         Work::Run(place) => {
             let next = birth::born(m, place);
             if next.get().bound.get() == 0 {
-                return Some(next.get());
+                return Next::Goroutine(next.get());
             }
             Work::Run(next.into())
         }
         claim @ Work::Claim(_) => claim,
     };
     m.picked.set(Some(picked));
-    None
+    Next::Loop
 }
 
 /// Does what the context that was left asked for. The first act on every arrival.
-#[inline]
+#[inline(always)]
 pub(crate) fn arrived(m: &Machine) {
     match m.after.replace(After::Nothing) {
         After::Nothing => {}
         After::Requeue(g) => park::requeue(m, g),
-        After::Global(g) => m.shared().submit_global(g),
-        After::Commit(g) => park::commit(m, g, g.get().state.commit_park()),
         After::CommitByToken(g) => park::commit(m, g, g.get().state.park_by_token()),
+        After::Commit(g) => park::commit(m, g, g.get().state.commit_park()),
+        After::Global(g) => global(m, g),
         After::Recycle(g) => recycle(m, g),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn global(m: &Machine, g: GRef) {
+    m.shared().submit_global(g);
 }
 
 /// The end of a goroutine, from its own stack.
@@ -324,6 +364,7 @@ fn leave_and_end(g: &G, m: &Machine) {
     leave_to(g, m, After::Recycle(g.to_ref()), None);
 }
 
+#[inline(never)]
 fn recycle(m: &Machine, g: GRef) {
     g.get().state.end();
     let seed = g.get().seed.take();

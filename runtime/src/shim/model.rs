@@ -7,9 +7,18 @@ pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering,
 pub(crate) const LOCAL_QUEUE_MAX: u32 = 4;
 
 /// The cheap half of an asymmetric fence: here as strong as the other.
-pub(crate) fn light() {
-    // SeqCst: pairs with `heavy`.
-    fence(Ordering::SeqCst);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Light;
+
+impl Light {
+    pub(crate) fn chosen() -> Light {
+        Light
+    }
+
+    pub(crate) fn fence(self) {
+        // SeqCst: pairs with `heavy`.
+        fence(Ordering::SeqCst);
+    }
 }
 
 /// The dear half of an asymmetric fence.

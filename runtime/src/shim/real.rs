@@ -3,7 +3,7 @@
 pub(crate) use std::sync::Mutex;
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
-pub(crate) use crate::sys::asymmetric::{heavy, light};
+pub(crate) use crate::sys::asymmetric::{Light, heavy};
 
 /// Goroutines in a P's local queue.
 pub(crate) const LOCAL_QUEUE_MAX: u32 = 256;

@@ -48,14 +48,27 @@ fn register() -> bool {
         && membarrier(MembarrierCommand::PrivateExpedited).is_ok()
 }
 
-/// The side that runs often: orders the caller's earlier stores before its later loads, as seen by
-/// a thread that calls [`heavy`].
-#[inline(always)]
-pub(crate) fn light() {
-    // SeqCst: pairs with `heavy`.
-    compiler_fence(Ordering::SeqCst);
-    if WAY.load(Ordering::Relaxed) == FENCES {
-        light_by_fence();
+/// The side that runs often, in the way that was chosen before this was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Light {
+    by_fence: bool,
+}
+
+impl Light {
+    pub(crate) fn chosen() -> Light {
+        let by_fence = WAY.load(Ordering::Relaxed) == FENCES;
+        Light { by_fence }
+    }
+
+    /// Orders the caller's earlier stores before its later loads, as seen by a thread that calls
+    /// [`heavy`].
+    #[inline(always)]
+    pub(crate) fn fence(self) {
+        // SeqCst: pairs with `heavy`.
+        compiler_fence(Ordering::SeqCst);
+        if self.by_fence {
+            light_by_fence();
+        }
     }
 }
 

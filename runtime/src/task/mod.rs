@@ -1,7 +1,7 @@
 //! The words of a goroutine: pure state, which decides and leaves the doing to `sched`.
 //!
 //! The header `G` (`sched/header.rs`) lies at the top of the goroutine's own stack, so that the
-//! stack pointer alone tells who is running. Who may touch what:
+//! stack pointer tells whose stack it is. Who may touch what:
 //!
 //! | field of `G`                     | touched by                                                 |
 //! |----------------------------------|------------------------------------------------------------|

@@ -22,7 +22,8 @@
 //! A context may be continued on another thread. LLVM keeps addresses of thread-locals in registers
 //! across calls (llvm issue 98479), so a function that switches must not be inlined into code that
 //! uses them: `switch` is inline for the sake of its own callers, and each of these that may be
-//! continued elsewhere must be `#[inline(never)]`.
+//! continued elsewhere must be `#[inline(never)]`. What must be known about the thread all the same
+//! is found from [`thread_word`].
 //!
 //! # Rejected
 //!
@@ -42,6 +43,7 @@ compile_error!("gopark knows the stack pointer of x86_64 and aarch64 only so far
 mod call;
 #[cfg(any(not(target_arch = "x86_64"), gopark_portable_switch))]
 mod portable;
+mod word;
 #[cfg(all(target_arch = "x86_64", not(gopark_portable_switch)))]
 mod x86_64;
 
@@ -51,6 +53,7 @@ pub use portable::{Context, prefetch, prefetch_frames, switch};
 pub use x86_64::{Context, prefetch, prefetch_frames, switch};
 
 pub use call::{call_on, call_on_new};
+pub use word::{set_thread_word, thread_word};
 
 use std::io;
 

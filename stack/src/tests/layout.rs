@@ -56,6 +56,7 @@ proptest! {
         prop_assert!(geometry.header(slot) + HEADER_BYTES <= top);
         prop_assert!(geometry.header(slot) + TOP_BYTES_MAX >= top);
         prop_assert_eq!(geometry.header(slot) % 64, 0);
+        prop_assert!(geometry.header(slot) - NEAR_BYTES >= geometry.floor(slot));
     }
 }
 

@@ -14,10 +14,10 @@
 //! # The handler
 //!
 //! Async-signal-safe: it reads and writes atomics, reads the clock, and calls `futex`. No
-//! allocation, no lock, no thread-local, no unwinding, no switch. It finds its M by the interrupted
-//! stack pointer; `errno` is kept. It declines inside the runtime (`pin`), in `no_preempt` and in
-//! `blocking`. It runs on the alternate stack, and faults of the goroutine's stack cannot be in
-//! progress: their handler blocks this signal.
+//! allocation, no lock, no unwinding, no switch; of thread-locals only the word that tells the M.
+//! Whether a goroutine was interrupted is told by the stack pointer; `errno` is kept. It declines
+//! inside the runtime (`pin`), in `no_preempt` and in `blocking`. It runs on the alternate stack,
+//! and faults of the goroutine's stack cannot be in progress: their handler blocks this signal.
 //!
 //! A signal that sysmon did not ask for goes to whoever handled it before.
 
@@ -32,7 +32,7 @@ use std::time::Duration;
 use gopark_stack::Previous;
 
 use crate::sched::grant::{GiveUp, Given};
-use crate::sched::header::{G, GRef};
+use crate::sched::header::GRef;
 use crate::sched::machine::Machine;
 
 /// Passed through by debuggers, not used by libc, and ignored by default: Go's choice too.
@@ -78,8 +78,8 @@ unsafe extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, contex
     let saved = unsafe { errno.read() };
     // SAFETY: the third argument of a SA_SIGINFO handler is a ucontext.
     let sp = unsafe { interrupted_sp(context.cast()) };
-    match machine_of(sp) {
-        Some(m) if m.grant.is_requested() => answer(m),
+    match Machine::here() {
+        Some(m) if is_goroutine(sp) && m.grant.is_requested() => answer(m),
         _ => {
             // SAFETY: the arguments are those of the signal. Without a handler it is ignored.
             let _ = unsafe { PREVIOUS.call(signal, info, context) };
@@ -89,11 +89,10 @@ unsafe extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, contex
     unsafe { errno.write(saved) };
 }
 
-/// The M whose goroutine was interrupted with this stack pointer.
-fn machine_of<'a>(sp: usize) -> Option<&'a Machine> {
-    let g: &'a G = GRef::new(gopark_stack::header_at(sp)?).get();
-    // A goroutine on whose stack a thread runs has an M; other users of the arena have no id.
-    (g.state.id() != 0).then(|| g.machine())
+/// Whether a goroutine was interrupted with this stack pointer.
+fn is_goroutine(sp: usize) -> bool {
+    // Other users of the arena have no id.
+    gopark_stack::header_at(sp).is_some_and(|header| GRef::new(header).get().state.id() != 0)
 }
 
 /// Answers a request of sysmon.

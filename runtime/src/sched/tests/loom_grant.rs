@@ -10,7 +10,7 @@ use loom::thread;
 use super::{Give, GiveUp, Given, Grant};
 use crate::sched::claims::Claims;
 use crate::sched::hold::{Hold, Look, Pin, Token};
-use crate::shim::{heavy, light};
+use crate::shim::{Light, heavy};
 
 /// The M that waits.
 const M: usize = 0;
@@ -337,7 +337,7 @@ fn shield_against_request(light: fn()) {
             }
         });
         shield.store(1, Ordering::Relaxed);
-        light();
+        Light::chosen().fence();
         while fake.grant.is_requested() {
             // The handler of the signal.
             if signals.swap(0, Ordering::Relaxed) == 1 {
