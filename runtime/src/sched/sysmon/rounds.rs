@@ -249,6 +249,12 @@ impl<'a> Sysmon<'a> {
         }
     }
 
+    /// The longest pause while work waits.
+    fn pause_max_waiting(&self) -> Duration {
+        let slice = self.shared.config.time_slice / 4;
+        PAUSE_MAX_WAITING.min(slice).max(PAUSE_MIN)
+    }
+
     fn pause(&mut self, round: Round) {
         let monitor = &self.shared.monitor;
         if round.acted {
@@ -259,8 +265,7 @@ impl<'a> Sysmon<'a> {
                 self.pause = (self.pause * 2).min(PAUSE_MAX);
             }
         }
-        let slice = self.shared.config.time_slice / 4;
-        let most = PAUSE_MAX_WAITING.min(slice).max(PAUSE_MIN);
+        let most = self.pause_max_waiting();
         let nap = if round.suspect {
             PAUSE_MIN
         } else if round.waiting || round.awaited {
@@ -290,8 +295,12 @@ impl<'a> Sysmon<'a> {
             self.shared.idle.idle_ps() == self.shared.procs.limit()
                 && self.shared.idle.excess() == 0
         };
-        let roused = if self.pause < PAUSE_MAX || !asleep() {
-            monitor.sleep(DOZE, Some(self.pause), || false)
+        if self.pause < PAUSE_MAX || !asleep() {
+            if monitor.sleep(DOZE, Some(self.pause), || false) {
+                // New work is no reason to hurry: the next round, which follows at once, may find
+                // one.
+                self.pause = self.pause_max_waiting();
+            }
         } else {
             // What is left to clean, and whether anybody can ever wake up. Who has been awake since
             // may have kept that from being seen: it is looked at again.
@@ -299,9 +308,6 @@ impl<'a> Sysmon<'a> {
             let before = wakes();
             self.shared.chores.ask(Chore::Rest);
             monitor.sleep(DEEP, None, || !asleep() || wakes() != before);
-            true
-        };
-        if roused {
             self.hurry();
         }
     }
