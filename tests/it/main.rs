@@ -12,6 +12,7 @@ mod ends;
 mod examples;
 mod fairness;
 mod first_turn;
+mod haste;
 mod hogs;
 mod join_set;
 mod limits;

@@ -8,6 +8,7 @@
 //! happen on the stack of a goroutine that is about to leave.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::machine::Machine;
 use super::processor::Processor;
@@ -30,7 +31,8 @@ const OVERDUE_NANOS: u64 = 1_000_000;
 /// The count of one M.
 #[derive(Debug)]
 pub(crate) struct Beat {
-    left: Cell<u32>,
+    /// Written by the M, at each switch; others look whether it changes.
+    left: AtomicU32,
     /// The last count, and when it began.
     switches: Cell<u32>,
     since: Cell<u64>,
@@ -41,7 +43,7 @@ pub(crate) struct Beat {
 impl Beat {
     pub(crate) const fn new() -> Beat {
         Beat {
-            left: Cell::new(0),
+            left: AtomicU32::new(0),
             switches: Cell::new(1),
             since: Cell::new(0),
             is_always_due: Cell::new(false),
@@ -57,14 +59,20 @@ impl Beat {
     /// One more switch: whether the count is over.
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
-        let left = self.left.get();
-        self.left.set(left.saturating_sub(1));
+        let left = self.left();
+        self.left.store(left.saturating_sub(1), Ordering::Relaxed);
         left == 0
     }
 
     /// The next switch looks: there is a new P, with timers of its own.
     pub(crate) fn hurry(&self) {
-        self.left.set(0);
+        self.left.store(0, Ordering::Relaxed);
+    }
+
+    /// Switches until the count is over.
+    #[inline(always)]
+    pub(crate) fn left(&self) -> u32 {
+        self.left.load(Ordering::Relaxed)
     }
 
     /// A new count begins.
@@ -79,8 +87,8 @@ impl Beat {
     }
 
     fn set_left(&self, left: u32) {
-        self.left
-            .set(if self.is_always_due.get() { 0 } else { left });
+        let left = if self.is_always_due.get() { 0 } else { left };
+        self.left.store(left, Ordering::Relaxed);
     }
 }
 
@@ -96,7 +104,7 @@ pub(crate) fn is_overdue(shared: &Shared, p: &Processor) -> bool {
 /// In the loop of an M that holds a P: looks, if the count is over.
 #[inline]
 pub(crate) fn look(m: &Machine) {
-    if m.beat.left.get() == 0 {
+    if m.beat.left() == 0 {
         look_now(m);
     }
 }
@@ -125,7 +133,7 @@ fn look_now(m: &Machine) {
             .net
             .look(shared, &mut |g| shared.inject.push(g.into()));
     }
-    if m.p().has_work() && shared.procs.limit() > 1 {
+    if m.p().wants_help() && shared.procs.limit() > 1 {
         shared.submitted();
     }
 }

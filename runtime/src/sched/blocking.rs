@@ -61,6 +61,10 @@ fn begin(g: &G) {
     loop {
         if m.has_p() && m.p().hold.begin_blocking(m.token()) {
             m.shared().monitor.blocks(m.p().has_work());
+            if m.is_in_haste() {
+                m.p().haste.take_back();
+                m.shared().submitted();
+            }
             break;
         }
         match m.standing() {

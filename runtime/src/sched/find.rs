@@ -25,6 +25,7 @@ use super::machine::{Machine, Standing, Work};
 use super::processor::Processor;
 use super::shared::Shared;
 use crate::queue::local::HALF;
+use crate::sched::hold::Seen;
 use crate::sched::place::Place;
 
 const GLOBAL_TICK: u32 = 61;
@@ -213,21 +214,39 @@ fn steal_from(m: &Machine, victim: &Processor, last: bool) -> Option<Place> {
         return Some(Place::from_word(word));
     }
     let seen = victim.queue.peek_next();
-    if !last || seen == 0 {
+    if !last || seen == 0 || !is_left_behind(m.shared(), victim, seen) {
         return None;
-    }
-    let start = Instant::now();
-    while start.elapsed() < NEXT_GRACE {
-        std::hint::spin_loop();
     }
     let stolen = victim.queue.steal_next(seen).map(Place::from_word)?;
     own.counts.steals.add(1);
     Some(stolen)
 }
 
-/// Whether there is work anywhere: the look of a machine that has announced itself idle.
+/// Whether `next` stays next for the whole grace, and the M of its P does not switch. If that
+/// switches, haste is noted.
+fn is_left_behind(shared: &Shared, p: &Processor, next: usize) -> bool {
+    let Seen::Running { m, .. } = p.hold.seen() else {
+        return true;
+    };
+    let beat = &shared.machines.get(m).beat;
+    let before = beat.left();
+    let start = Instant::now();
+    loop {
+        if p.queue.peek_next() != next || beat.left() != before {
+            p.haste.note(m);
+            return false;
+        }
+        if start.elapsed() >= NEXT_GRACE {
+            return true;
+        }
+        std::hint::spin_loop();
+    }
+}
+
+/// Whether there is work anywhere for an M without: the look of a machine that has announced itself
+/// idle.
 pub(crate) fn anything_anywhere(shared: &Shared) -> bool {
-    anything_global(shared) || shared.procs.iter().any(Processor::has_work)
+    anything_global(shared) || shared.procs.iter().any(Processor::wants_help)
 }
 
 fn gcd(a: usize, b: usize) -> usize {

@@ -228,6 +228,12 @@ impl Machine {
         self.beat.is_due()
     }
 
+    /// Whether who becomes next on the P of this M is run soon, and needs no other M.
+    #[inline]
+    pub(crate) fn is_in_haste(&self) -> bool {
+        self.p().haste.is_of(self.index)
+    }
+
     #[inline]
     pub(crate) fn token(&self) -> Token {
         self.token

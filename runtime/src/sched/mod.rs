@@ -16,6 +16,7 @@ pub(crate) mod find;
 pub(crate) mod grant;
 #[cfg(not(gopark_loom))]
 pub(crate) mod hand_off;
+pub(crate) mod haste;
 #[cfg(not(gopark_loom))]
 pub(crate) mod header;
 pub(crate) mod hold;

@@ -332,13 +332,18 @@ pub(crate) fn enqueue_here(m: &Machine, g: impl Into<Place>) {
     if shared.config.migrate {
         return shared.submit_global(g);
     }
-    if let Some(displaced) = m.p().put_next(g) {
-        m.push(displaced);
-    }
-    if shared.procs.limit() > 1 || m.p().index != 0 {
-        shared.submitted();
-    } else {
+    let is_alone = shared.procs.limit() <= 1 && m.p().index == 0;
+    let needs_none = match m.p().put_next(g) {
+        Some(displaced) => {
+            m.push(displaced);
+            is_alone
+        }
+        None => is_alone || m.is_in_haste(),
+    };
+    if needs_none {
         shared.monitor.work();
+    } else {
+        shared.submitted();
     }
 }
 

@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 use gopark_stack::{Stack, StackCache};
 
 use crate::queue::local::LocalQueue;
+use crate::sched::haste::Haste;
 use crate::sched::hold::Hold;
 use crate::sched::place::Place;
 use crate::sched::seed::{Seed, SeedCache, Seeds};
@@ -27,6 +28,7 @@ pub(crate) struct Processor {
     pub(crate) index: usize,
     pub(crate) hold: CachePadded<Hold>,
     pub(crate) queue: LocalQueue,
+    pub(crate) haste: Haste,
     pub(crate) counts: Counts,
     pub(crate) timers: CachePadded<Timers>,
     local: UnsafeCell<Local>,
@@ -140,6 +142,7 @@ impl Processor {
             index,
             hold: CachePadded::new(Hold::new()),
             queue: LocalQueue::new(alone),
+            haste: Haste::new(),
             counts: Counts::default(),
             timers: CachePadded::new(Timers::new()),
             local: UnsafeCell::new(Local {
@@ -182,6 +185,12 @@ impl Processor {
     /// Whether a thief could find something here.
     pub(crate) fn has_work(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Whether there is anything here for which an M without work should come.
+    pub(crate) fn wants_help(&self) -> bool {
+        let in_the_ring = self.queue.len();
+        self.has_work() && (in_the_ring > 0 || self.haste.of(self.hold.seen()).is_none())
     }
 
     /// Takes the oldest of the queue. For the M that holds the P.

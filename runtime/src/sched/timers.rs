@@ -196,8 +196,10 @@ impl Timers {
     /// Sweeps, however little is stale: what is gone.
     fn sweep(&self) -> Vec<Target> {
         let mut heap = self.heap();
+        // Before the look: what becomes stale meanwhile is counted. Acquire: pairs with
+        // `left_stale`; what was counted before is seen to be stale.
+        self.stale.swap(0, Ordering::Acquire);
         let gone = heap.sweep(Target::is_open);
-        self.stale.store(0, Ordering::Relaxed);
         self.next.store(heap.next(), Ordering::Relaxed);
         gone
     }
@@ -263,10 +265,20 @@ impl Shared {
     /// An entry in the heap of P number `p` has become stale.
     pub(crate) fn left_stale(&self, p: usize) {
         let timers = &self.proc(p).timers;
-        let stale = timers.stale.fetch_add(1, Ordering::Relaxed) + 1;
+        // Release: pairs with `sweep`.
+        let stale = timers.stale.fetch_add(1, Ordering::Release) + 1;
         if stale >= SWEEP_MIN {
             self.bury(timers.sweep_if_worth(stale));
         }
+    }
+
+    /// How many entries are stale, roughly, but 0 only if none is; and how many there are.
+    pub(crate) fn stale_timers(&self) -> (usize, usize) {
+        let each = self.procs.iter().map(|p| &p.timers);
+        each.fold((0, 0), |(stale, all), timers| {
+            let more = timers.stale.load(Ordering::Relaxed);
+            (stale + more, all + timers.len())
+        })
     }
 
     /// Takes all stale entries out of all heaps.

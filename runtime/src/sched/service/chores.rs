@@ -24,6 +24,7 @@ use crate::sys::futex;
 pub(crate) const THREAD_STACK_BYTES: usize = 8 << 20;
 /// How long to wait when the system gives no thread.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// What there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,8 @@ struct Worker<'a> {
     trimmer: Trimmer,
     next_trace: Option<Instant>,
     told_signal: bool,
+    /// When stale timers were looked for.
+    swept: Option<Instant>,
 }
 
 /// The body of the thread.
@@ -95,6 +98,7 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
         trimmer: Trimmer::new(),
         next_trace: shared.config.trace.map(|every| Instant::now() + every),
         told_signal: false,
+        swept: None,
     };
     let mut retry = None;
     loop {
@@ -122,6 +126,18 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
 }
 
 impl Worker<'_> {
+    /// Stale timers wake an M in vain when their time comes, and hide that nobody can wake up any
+    /// more. Looking for them looks at everybody who waits for a moment: at most once a second,
+    /// unless all may be stale.
+    fn sweep(&mut self) {
+        let (stale, all) = self.shared.stale_timers();
+        let is_due = self.swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY);
+        if stale != 0 && (is_due || stale >= all) {
+            self.swept = Some(Instant::now());
+            self.shared.sweep_timers();
+        }
+    }
+
     fn do_others(&mut self, is: impl Fn(Chore) -> bool) {
         let shared = self.shared;
         if is(Chore::Upkeep) {
@@ -131,8 +147,7 @@ impl Worker<'_> {
         }
         if is(Chore::Rest) {
             self.trimmer.rest(shared);
-            // Nobody waits for those.
-            shared.sweep_timers();
+            self.sweep();
             deadlock::check(shared);
         }
         if is(Chore::LongSlices)

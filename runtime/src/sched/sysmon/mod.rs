@@ -1,5 +1,6 @@
 //! sysmon: the thread that watches the others, and what it may do to them.
 
+mod behind;
 pub(crate) mod long_slice;
 pub(crate) mod monitor;
 pub(crate) mod preempt;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::behind::{self, Glance};
 use super::monitor::{DEEP, DOZE, NAP, REST};
 use super::suspend::Suspender;
 use super::watch::{Sight, Verdict, Watch};
@@ -58,6 +59,7 @@ struct Round {
 struct Sysmon<'a> {
     shared: &'a Shared,
     watches: Vec<Watch>,
+    glances: Vec<Option<Glance>>,
     suspender: Suspender,
     pause: Duration,
     quiet: u32,
@@ -73,6 +75,7 @@ impl<'a> Sysmon<'a> {
         Sysmon {
             shared,
             watches: (0..PROCS_MAX).map(|_| Watch::new(now)).collect(),
+            glances: vec![None; PROCS_MAX],
             suspender: Suspender::new(),
             pause: PAUSE_MIN,
             quiet: 0,
@@ -108,6 +111,9 @@ impl<'a> Sysmon<'a> {
                 slice: shared.config.time_slice,
             };
             round.waiting |= seen != Seen::Free && (waiting || excess);
+            let glance = &mut self.glances[p.index];
+            *glance = behind::look(shared, p, *glance);
+            round.waiting |= glance.is_some();
             self.look_at(p, sight, &mut round);
         }
         if shared.config.preemption == Preemption::Suspend {
