@@ -144,6 +144,7 @@ impl Arena {
     }
 
     /// Bytes of a slot's window, from its top. `None`: it has none yet.
+    #[inline]
     pub(crate) fn window(&self, slot: Slot) -> Option<usize> {
         // Acquire pairs with the Release in `set_window`.
         let word = self.record(slot.index).window.load(Ordering::Acquire) & !CLEAN;
@@ -171,6 +172,7 @@ impl Arena {
         self.record(slot.index).growths.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn record(&self, index: u32) -> &Record {
         &self.records[index as usize]
     }

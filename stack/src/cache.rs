@@ -54,6 +54,7 @@ impl List {
         self.len += 1;
     }
 
+    #[inline]
     fn is_full(&self) -> bool {
         self.len == CACHED_MAX
     }
@@ -242,6 +243,7 @@ impl StackCache {
         }
     }
 
+    #[inline]
     pub(crate) fn count(&self, change: i32) {
         // Relaxed: a statistic with one writer.
         let now = self.gauge.load(Ordering::Relaxed);

@@ -157,6 +157,32 @@ pub struct Slot {
     pub(crate) class: Class,
 }
 
+/// A slot in one word: what is written by parts and read as a whole at once is read late.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packed(u64);
+
+impl From<Slot> for Packed {
+    #[inline]
+    fn from(slot: Slot) -> Packed {
+        Packed(u64::from(slot.index) | (slot.class as u64) << 32)
+    }
+}
+
+impl From<Packed> for Slot {
+    #[inline]
+    fn from(packed: Packed) -> Slot {
+        let class = match packed.0 >> 32 {
+            0 => Class::Large,
+            1 => Class::Medium,
+            _ => Class::Dense,
+        };
+        Slot {
+            index: packed.0 as u32,
+            class,
+        }
+    }
+}
+
 /// Where the slots of an arena lie.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {

@@ -19,7 +19,7 @@ use corosensei::stack::StackPointer;
 use crate::arena::Arena;
 use crate::cache::StackCache;
 use crate::guard;
-use crate::layout::{Class, NEAR_BYTES, Slot, WINDOW_BYTES_DEFAULT, page_bytes};
+use crate::layout::{Class, NEAR_BYTES, Packed, Slot, WINDOW_BYTES_DEFAULT, page_bytes};
 
 /// Bytes below a stack pointer that a leaf function may use (x86_64's red zone).
 const RED_ZONE_BYTES: usize = 128;
@@ -29,12 +29,21 @@ const RED_ZONE_BYTES: usize = 128;
 #[must_use = "a dropped stack takes the slow way back"]
 pub struct Stack {
     arena: &'static Arena,
-    slot: Slot,
+    slot: Packed,
 }
 
 impl Stack {
+    #[inline]
     pub(crate) fn own(arena: &'static Arena, slot: Slot) -> Stack {
-        Stack { arena, slot }
+        Stack {
+            arena,
+            slot: Packed::from(slot),
+        }
+    }
+
+    #[inline]
+    fn slot(&self) -> Slot {
+        self.slot.into()
     }
 
     /// The stack that the header at `header` belongs to.
@@ -45,49 +54,56 @@ impl Stack {
     ///
     /// # Panics
     /// When `header` is no address of the arena.
+    #[inline]
     pub unsafe fn from_header(header: NonNull<u8>) -> Stack {
         let arena = Arena::get().expect("a header lies in an arena");
         let slot = arena
             .geometry
             .locate(header.as_ptr() as usize)
             .expect("a header of the arena");
-        Stack { arena, slot }
+        Stack {
+            arena,
+            slot: Packed::from(slot),
+        }
     }
 
+    #[inline]
     pub(crate) fn into_slot(self) -> Slot {
-        ManuallyDrop::new(self).slot
+        ManuallyDrop::new(self).slot()
     }
 
     /// [`HEADER_BYTES`](crate::HEADER_BYTES) of memory at the top that belong to the user of the
     /// stack, 64-byte aligned. The first frame may start right below, at this very address.
+    #[inline]
     pub fn header(&self) -> NonNull<u8> {
-        at(self.arena.geometry.header(self.slot))
+        at(self.arena.geometry.header(self.slot()))
     }
 
     /// Lowest address of the slot; the hard guard lies there.
+    #[inline]
     pub fn low(&self) -> NonNull<u8> {
-        at(self.arena.geometry.low(self.slot))
+        at(self.arena.geometry.low(self.slot()))
     }
 
     /// The class that the stack is of.
     pub fn class(&self) -> Class {
-        self.slot.class
+        self.slot().class
     }
 
     /// Bytes that are accessible now, from the top: doubles as the stack grows.
     pub fn window_bytes(&self) -> usize {
-        self.arena.window(self.slot).unwrap_or(0)
+        self.arena.window(self.slot()).unwrap_or(0)
     }
 
     /// Times that this slot's window grew, over all its users.
     pub fn growths(&self) -> u32 {
-        self.arena.growths_of(self.slot)
+        self.arena.growths_of(self.slot())
     }
 
     /// Bytes from the top down to the lowest resident page of the window: what its users touched
     /// since its pages were last given back, prefaulted pages included.
     pub fn high_water_bytes(&self) -> usize {
-        high_water(self.arena, self.slot)
+        high_water(self.arena, self.slot())
     }
 
     /// Gives back the pages below the stack pointer of a suspended user of this stack: the bytes
@@ -98,19 +114,19 @@ impl Stack {
     /// - `sp` is the saved stack pointer: what lies more than a red zone below it is dead.
     pub unsafe fn trim_below(&self, sp: usize) -> usize {
         // SAFETY: passed on.
-        unsafe { trim(self.arena, self.slot, sp) }
+        unsafe { trim(self.arena, self.slot(), sp) }
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.arena.shrink(self.slot, WINDOW_BYTES_DEFAULT);
+        self.arena.shrink(self.slot(), WINDOW_BYTES_DEFAULT);
         // Relaxed: published by the depot's Release.
         self.arena
-            .record(self.slot.index)
+            .record(self.slot().index)
             .link
             .store(0, Ordering::Relaxed);
-        self.arena.give_chain(self.slot.class, self.slot.index);
+        self.arena.give_chain(self.slot().class, self.slot().index);
     }
 }
 
@@ -150,6 +166,7 @@ unsafe impl corosensei::stack::Stack for GrowableStack {
     }
 }
 
+#[inline]
 fn at(addr: usize) -> NonNull<u8> {
     NonNull::new(addr as *mut u8).expect("a slot is never at address 0")
 }

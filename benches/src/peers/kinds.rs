@@ -13,6 +13,11 @@ pub(crate) trait Kind: 'static {
 
     fn join<T>(handle: Self::Handle<T>) -> T;
 
+    /// Spawns one that nobody joins.
+    fn go(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        Self::spawn(f).map(drop)
+    }
+
     fn yield_now();
 }
 
@@ -30,6 +35,11 @@ impl Kind for Goroutines {
 
     fn join<T>(handle: Self::Handle<T>) -> T {
         handle.join().expect("a goroutine that does not panic")
+    }
+
+    fn go(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        gopark::go(f);
+        Ok(())
     }
 
     fn yield_now() {

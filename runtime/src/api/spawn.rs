@@ -202,6 +202,7 @@ impl Builder {
     }
 
     #[track_caller]
+    #[inline]
     fn options(self) -> io::Result<Options> {
         Ok(Options {
             class: self.limit.map(Class::for_limit).transpose()?,

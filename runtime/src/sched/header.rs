@@ -233,6 +233,7 @@ impl G {
         (g.state.id() != 0).then_some(g)
     }
 
+    #[inline]
     pub(crate) fn to_ref(&self) -> GRef {
         GRef(NonNull::from(self))
     }
@@ -260,6 +261,7 @@ impl G {
     }
 
     /// Whether there are goroutine-locals. For the owner.
+    #[inline]
     pub(crate) fn has_locals(&self) -> bool {
         let locals = self.locals.take();
         let has = locals.is_some();

@@ -41,6 +41,7 @@ impl Options {
         }
     }
 
+    #[inline]
     fn birth(self, id: u64, shared: &Shared) -> Birth<'_> {
         if let Some(name) = &self.name {
             shared.note_name(id, name);
@@ -63,7 +64,7 @@ enum Cradle {
 impl Cradle {
     /// A stack that is free nearby; the promise of one; or a stack from wherever there is one, also
     /// of a smaller class.
-    #[inline]
+    #[inline(always)]
     fn take(supply: &mut Supply, class: Class, seeds: &Seeds) -> io::Result<Cradle> {
         match supply.stacks.take_cached(class) {
             Some(stack) => Ok(Cradle::Stack(stack)),
@@ -79,7 +80,7 @@ impl Cradle {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn put<F, T>(self, birth: Birth<'_>, f: F, packet: *mut u8) -> Place
     where
         F: FnOnce() -> T,

@@ -347,6 +347,7 @@ pub(crate) fn pin(g: &G) -> &Machine {
 
 /// Runs `f`, which takes locks that sysmon takes too, so that the caller is not suspended in it, if
 /// it is a goroutine.
+#[inline]
 pub(crate) fn unsuspended<T>(f: impl FnOnce() -> T) -> T {
     struct Unpin<'a>(&'a Machine);
     impl Drop for Unpin<'_> {

@@ -43,6 +43,7 @@ enum Woken {
 impl Sleeper {
     /// The first half of a wake, before the result is published: of a goroutine's park it is the
     /// only one that matters, for threads and tasks the second is.
+    #[inline]
     fn decide(self) -> Woken {
         match self {
             Sleeper::Goroutine(waiter) => Woken::Goroutine(waiter.decide()),

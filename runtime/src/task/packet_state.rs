@@ -87,11 +87,13 @@ pub(crate) enum Detach {
 pub(crate) struct PacketState(AtomicU32);
 
 impl PacketState {
+    #[inline]
     pub(crate) fn new() -> PacketState {
         PacketState(AtomicU32::new(PENDING))
     }
 
     /// The goroutine has written its result.
+    #[inline]
     pub(crate) fn finish(&self) -> Finish {
         let step = |word| match word {
             PENDING => Some(DONE),
@@ -113,12 +115,14 @@ impl PacketState {
     }
 
     /// Ends `Taking`. The caller does not touch the packet again.
+    #[inline]
     pub(crate) fn publish(&self) {
         // Release: the waiter's slot is empty and the result written; pairs with `is_done`.
         self.0.store(DONE, Ordering::Release);
     }
 
     /// Registers the waiter that the handle has put into the slot.
+    #[inline]
     pub(crate) fn wait(&self) -> Wait {
         // Release publishes the slot; Acquire on failure takes over the result.
         match self
@@ -131,6 +135,7 @@ impl PacketState {
     }
 
     /// Ends the handle's wait, if there is one.
+    #[inline]
     pub(crate) fn withdraw(&self) -> Withdraw {
         let word = self.0.load(Ordering::Relaxed);
         if word == PENDING {
@@ -147,12 +152,14 @@ impl PacketState {
     }
 
     /// Whether the result is there.
+    #[inline]
     pub(crate) fn is_done(&self) -> bool {
         // Acquire pairs with the Release in `finish` and `publish`.
         self.0.load(Ordering::Acquire) == DONE
     }
 
     /// The handle goes away, with nothing in its slot.
+    #[inline]
     pub(crate) fn detach(&self) -> Detach {
         let step = |word| (word == PENDING).then_some(DETACHED);
         // AcqRel: hands the packet over, or takes it over.

@@ -52,6 +52,7 @@ proptest! {
         let (low, top) = (geometry.low(slot), geometry.top(slot));
         let addr = low + ((top - low - 1) as f64 * within) as usize;
         prop_assert_eq!(geometry.locate(addr), Some(slot));
+        prop_assert_eq!(Slot::from(Packed::from(slot)), slot);
         prop_assert_eq!(geometry.locate(geometry.header(slot)), Some(slot));
         prop_assert!(geometry.header(slot) + HEADER_BYTES <= top);
         prop_assert!(geometry.header(slot) + TOP_BYTES_MAX >= top);

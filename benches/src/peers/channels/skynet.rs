@@ -35,7 +35,7 @@ impl Scene for Skynet {
             first: 0,
             leaves: self.leaves,
         };
-        K::spawn(move || whole.answer::<K>(&sender))?;
+        K::go(move || whole.answer::<K>(&sender))?;
         let sum = K::recv(&sum);
         let elapsed = start.elapsed();
         assert_eq!(sum, Some(self.sum()));
@@ -68,7 +68,7 @@ impl Branch {
         let (sender, sums) = K::channel(Some(0));
         for part in self.parts() {
             let sender = sender.clone();
-            K::spawn(move || part.answer::<K>(&sender)).expect("memory for a million");
+            K::go(move || part.answer::<K>(&sender)).expect("memory for a million");
         }
         let sum = self.parts().map(|_| K::recv(&sums).unwrap_or(0)).sum();
         K::send(above, sum);

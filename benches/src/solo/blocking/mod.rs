@@ -182,14 +182,13 @@ fn chain<K: Channels>(links: u64) -> io::Result<Duration> {
 
 /// Spawns the next one, who spawns the next one; says in the end whether all could be had.
 fn link<K: Channels>(left: u64, told: K::Sender<bool>) -> io::Result<()> {
-    K::spawn(move || {
+    K::go(move || {
         if left <= 1 {
             K::send(&told, true);
         } else if link::<K>(left - 1, told.clone()).is_err() {
             K::send(&told, false);
         }
     })
-    .map(drop)
 }
 
 #[cfg(test)]
