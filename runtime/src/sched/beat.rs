@@ -31,8 +31,11 @@ const OVERDUE_NANOS: u64 = 1_000_000;
 /// The count of one M.
 #[derive(Debug)]
 pub(crate) struct Beat {
-    /// Written by the M, at each switch; others look whether it changes.
-    left: AtomicU32,
+    /// Switches, but for those at which the count was over. Written by the M; others look how fast
+    /// it grows.
+    count: AtomicU32,
+    /// The count is over when it is this.
+    due: Cell<u32>,
     /// The last count, and when it began.
     switches: Cell<u32>,
     since: Cell<u64>,
@@ -43,7 +46,8 @@ pub(crate) struct Beat {
 impl Beat {
     pub(crate) const fn new() -> Beat {
         Beat {
-            left: AtomicU32::new(0),
+            count: AtomicU32::new(0),
+            due: Cell::new(0),
             switches: Cell::new(1),
             since: Cell::new(0),
             is_always_due: Cell::new(false),
@@ -59,20 +63,23 @@ impl Beat {
     /// One more switch: whether the count is over.
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
-        let left = self.left();
-        self.left.store(left.saturating_sub(1), Ordering::Relaxed);
-        left == 0
+        let count = self.count();
+        if count == self.due.get() {
+            return true;
+        }
+        self.count.store(count.wrapping_add(1), Ordering::Relaxed);
+        false
     }
 
     /// The next switch looks: there is a new P, with timers of its own.
     pub(crate) fn hurry(&self) {
-        self.left.store(0, Ordering::Relaxed);
+        self.set_left(0);
     }
 
-    /// Switches until the count is over.
+    /// See the field; it wraps.
     #[inline(always)]
-    pub(crate) fn left(&self) -> u32 {
-        self.left.load(Ordering::Relaxed)
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// A new count begins.
@@ -88,7 +95,7 @@ impl Beat {
 
     fn set_left(&self, left: u32) {
         let left = if self.is_always_due.get() { 0 } else { left };
-        self.left.store(left, Ordering::Relaxed);
+        self.due.set(self.count().wrapping_add(left));
     }
 }
 
@@ -104,7 +111,7 @@ pub(crate) fn is_overdue(shared: &Shared, p: &Processor) -> bool {
 /// In the loop of an M that holds a P: looks, if the count is over.
 #[inline]
 pub(crate) fn look(m: &Machine) {
-    if m.beat.left() == 0 {
+    if m.beat.count() == m.beat.due.get() {
         look_now(m);
     }
 }

@@ -60,8 +60,11 @@ fn begin(g: &G) {
     let m = pin(g);
     loop {
         if m.has_p() && m.p().hold.begin_blocking(m.token()) {
-            m.shared().monitor.blocks(m.p().has_work());
-            if m.is_in_haste() {
+            let has_work = m.p().has_work();
+            m.shared().monitor.blocks(has_work);
+            if has_work {
+                // Who is next may have called nobody in. Whether there is a note is not asked: it
+                // may just be coming.
                 m.p().haste.take_back();
                 m.shared().submitted();
             }

@@ -112,11 +112,15 @@ pub(crate) fn anything_global(shared: &Shared) -> bool {
 /// One from the global queue, as a new slice: for one that yields and found nobody nearby.
 #[cold]
 pub(crate) fn before_yielder(m: &Machine) -> Option<Work> {
-    // A P above the limit is laid down by the loop.
-    if m.p().index >= m.shared().procs.limit() {
+    if is_excess(m) {
         return None;
     }
     global_slice(m)
+}
+
+/// Whether the P of `m` is above the limit: the loop lays it down.
+pub(crate) fn is_excess(m: &Machine) -> bool {
+    m.p().index >= m.shared().procs.limit()
 }
 
 /// One from the global queue, as a new slice.
@@ -222,25 +226,25 @@ fn steal_from(m: &Machine, victim: &Processor, last: bool) -> Option<Place> {
     Some(stolen)
 }
 
-/// Whether `next` stays next for the whole grace, and the M of its P does not switch. If that
+/// Whether `next` is still next after the whole grace, and the M of its P does not switch. If that
 /// switches, haste is noted.
 fn is_left_behind(shared: &Shared, p: &Processor, next: usize) -> bool {
     let Seen::Running { m, .. } = p.hold.seen() else {
         return true;
     };
     let beat = &shared.machines.get(m).beat;
-    let before = beat.left();
+    let before = beat.count();
     let start = Instant::now();
-    loop {
-        if p.queue.peek_next() != next || beat.left() != before {
+    while start.elapsed() < NEXT_GRACE {
+        if beat.count() != before {
             p.haste.note(m);
+            // sysmon watches over it from now on.
+            shared.monitor.haste();
             return false;
-        }
-        if start.elapsed() >= NEXT_GRACE {
-            return true;
         }
         std::hint::spin_loop();
     }
+    p.queue.peek_next() == next
 }
 
 /// Whether there is work anywhere for an M without: the look of a machine that has announced itself

@@ -12,9 +12,9 @@
 //! for him, and an M that looks before it sleeps does not see him. Those in the ring of the queue
 //! count as ever.
 //!
-//! H3. sysmon, which is awake while any M runs, finds in two rounds (at most 1 ms apart) that the
-//! same one is next and the M has not switched: it takes the note back, and submits him
-//! (`sysmon/behind.rs`). The M does the same when it begins a blocking call.
+//! H3. sysmon, which makes no long pause while a note holds, takes it back when the M has switched
+//! rarely since the last round, and submits who is next (`sysmon/behind.rs`). The M does so when it
+//! begins a blocking call, or takes up the P.
 //!
 //! So a goroutine that is next behind one that suddenly computes for long waits up to 2 ms, once:
 //! the next time an M is woken at once, as there is no haste any more.
@@ -28,8 +28,9 @@
 //!
 //! # Memory ordering
 //!
-//! Relaxed: against an M that goes to sleep the fences of `idle.rs` order the word of the P, which
-//! decides; the note itself may come late or never.
+//! Relaxed: when a P is passed on, the fences of `idle.rs` order its word, which decides, against
+//! the look of an M that goes to sleep; the note itself may come late or never. An M that begins a
+//! blocking call submits whatever the note says: its fence comes before it looks who searches.
 //!
 //! Modelled in `tests/loom_haste.rs`, with a seeded bug: `note_against_hand_off`.
 

@@ -1,7 +1,8 @@
 //! Idle Ps, sleeping Ms, and whom to wake.
 //!
-//! New work must never wait while a P is idle and an M could run it; and no thread may be woken in
-//! vain, because that costs tens of microseconds. Two parties meet:
+//! New work must never wait while a P is idle and an M could run it, but for the little while that
+//! `haste.rs` grants; and no thread may be woken in vain, because that costs tens of microseconds.
+//! Two parties meet:
 //!
 //! *Submitter*, after it has put work on a queue: S1 fence; S2 if no P is idle or somebody is
 //! searching, done; S3 become the one who wakes (searching 0 to 1); S4 take an idle P and a

@@ -185,6 +185,7 @@ impl Machine {
     pub(crate) fn hold(&self, p: usize) {
         let p = self.shared().proc(p);
         p.counts.ticks.add(1);
+        p.haste.take_back();
         p.hold.take_up(self.token);
         self.p.store(ptr::from_ref(p).cast_mut(), Ordering::Relaxed);
         self.beat.hurry();

@@ -190,7 +190,12 @@ impl Processor {
     /// Whether there is anything here for which an M without work should come.
     pub(crate) fn wants_help(&self) -> bool {
         let in_the_ring = self.queue.len();
-        self.has_work() && (in_the_ring > 0 || self.haste.of(self.hold.seen()).is_none())
+        self.has_work() && (in_the_ring > 0 || !self.is_in_haste())
+    }
+
+    /// Whether its M runs, and is in haste.
+    pub(crate) fn is_in_haste(&self) -> bool {
+        self.haste.of(self.hold.seen()).is_some()
     }
 
     /// Takes the oldest of the queue. For the M that holds the P.

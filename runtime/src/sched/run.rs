@@ -253,12 +253,12 @@ pub(crate) fn leave(g: &G, m: &Machine, after: After) {
 pub(crate) fn leave_if_wanted(g: &G, m: &Machine) {
     let mut next = Next::Loop;
     if !m.beats() {
-        let nearby = find::in_slice(m, m.p());
         // Who yields is not queued yet: those of the global queue come before him.
-        let Some(work) = nearby.or_else(|| find::before_yielder(m)) else {
-            return unpin(m);
-        };
-        next = next_of(m, work);
+        match find::in_slice(m, m.p()).or_else(|| find::before_yielder(m)) {
+            Some(work) => next = next_of(m, work),
+            None if find::is_excess(m) && find::anything_global(m.shared()) => {}
+            None => return unpin(m),
+        }
     }
     let (after, next) = match next {
         Next::Goroutine(next) => (After::Requeue(g.to_ref()), Some(next)),

@@ -272,7 +272,7 @@ impl Shared {
         }
     }
 
-    /// How many entries are stale, roughly, but 0 only if none is; and how many there are.
+    /// How many entries are stale, roughly, and how many there are.
     pub(crate) fn stale_timers(&self) -> (usize, usize) {
         let each = self.procs.iter().map(|p| &p.timers);
         each.fold((0, 0), |(stale, all), timers| {

@@ -25,6 +25,8 @@ pub(crate) const THREAD_STACK_BYTES: usize = 8 << 20;
 /// How long to wait when the system gives no thread.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// So few timers are looked at whenever everybody rests.
+const SWEEP_ALWAYS_MAX: usize = 256;
 
 /// What there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,11 +130,11 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
 impl Worker<'_> {
     /// Stale timers wake an M in vain when their time comes, and hide that nobody can wake up any
     /// more. Looking for them looks at everybody who waits for a moment: at most once a second,
-    /// unless all may be stale.
+    /// unless they are few, or all may be stale.
     fn sweep(&mut self) {
         let (stale, all) = self.shared.stale_timers();
         let is_due = self.swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY);
-        if stale != 0 && (is_due || stale >= all) {
+        if is_due || all <= SWEEP_ALWAYS_MAX || stale >= all {
             self.swept = Some(Instant::now());
             self.shared.sweep_timers();
         }

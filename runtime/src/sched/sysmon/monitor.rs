@@ -10,8 +10,8 @@
 //! double, to 10 ms. While work waits behind a running goroutine the pause is 1 ms at most (a
 //! quarter of a slice if that is less), and one round follows at once when a thread may have
 //! blocked: in Go a thread that blocks just after the pause has grown keeps its P for up to 20 ms.
-//! New work after a long pause makes for one round at once, and pauses of 1 ms: where goroutines
-//! wake each other in turns, work comes a moment after each look that found none.
+//! New work after a long pause makes for one round at once, and a pause of 1 ms if that finds none
+//! waiting: where goroutines wake each other in turns, work comes a moment after each look.
 //! When all Ps are idle sysmon sleeps until an M takes up a P again.
 //!
 //! # States of the word
@@ -80,6 +80,13 @@ impl Monitor {
         if self.word.load(Ordering::Relaxed) >= DOZE {
             self.rouse();
         }
+    }
+
+    /// A thief has noted haste on a P: sysmon does not pause for long while that lasts.
+    pub(crate) fn haste(&self) {
+        // SeqCst: pairs with the fence of sysmon before a long pause.
+        fence(Ordering::SeqCst);
+        self.work();
     }
 
     /// A blocking call begins; work waits for its P, or not.

@@ -78,8 +78,8 @@ unsafe extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, contex
     let saved = unsafe { errno.read() };
     // SAFETY: the third argument of a SA_SIGINFO handler is a ucontext.
     let sp = unsafe { interrupted_sp(context.cast()) };
-    match Machine::here() {
-        Some(m) if is_goroutine(sp) && m.grant.is_requested() => answer(m),
+    match is_goroutine(sp).then(Machine::here).flatten() {
+        Some(m) if m.grant.is_requested() => answer(m),
         _ => {
             // SAFETY: the arguments are those of the signal. Without a handler it is ignored.
             let _ = unsafe { PREVIOUS.call(signal, info, context) };

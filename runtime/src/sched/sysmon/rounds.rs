@@ -112,7 +112,7 @@ impl<'a> Sysmon<'a> {
             };
             round.waiting |= seen != Seen::Free && (waiting || excess);
             let glance = &mut self.glances[p.index];
-            *glance = behind::look(shared, p, *glance);
+            *glance = behind::look(shared, p, now, *glance);
             round.waiting |= glance.is_some();
             self.look_at(p, sight, &mut round);
         }
@@ -302,7 +302,9 @@ impl<'a> Sysmon<'a> {
                 && self.shared.idle.excess() == 0
         };
         if self.pause < PAUSE_MAX || !asleep() {
-            if monitor.sleep(DOZE, Some(self.pause), || false) {
+            // A note that came after this round's look.
+            let in_haste = || self.shared.procs.iter().any(Processor::is_in_haste);
+            if monitor.sleep(DOZE, Some(self.pause), in_haste) {
                 // New work is no reason to hurry: the next round, which follows at once, may find
                 // one.
                 self.pause = self.pause_max_waiting();
