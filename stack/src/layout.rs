@@ -1,8 +1,8 @@
 //! Slot geometry: which address belongs to which stack.
 //!
 //! The arena is one reservation, cut into slots of three classes. Class and slot follow from an
-//! address by comparing and dividing by a constant, so that a fault handler and "which goroutine am
-//! I" need no table, lock or thread-local variable. This file is arithmetic only.
+//! address by comparing and dividing by a constant, so that a fault handler and "whose stack is
+//! this" need no table, lock or thread-local variable. This file is arithmetic only.
 //!
 //! ```text
 //!  base                                                                      base + len

@@ -61,10 +61,7 @@ impl Stack {
             .geometry
             .locate(header.as_ptr() as usize)
             .expect("a header of the arena");
-        Stack {
-            arena,
-            slot: Packed::from(slot),
-        }
+        Stack::own(arena, slot)
     }
 
     #[inline]

@@ -85,7 +85,7 @@ fn slice_over(m: &Machine) -> Option<Work> {
     );
     let p = m.p();
     p.counts.ticks.add(1);
-    if p.index >= m.shared().procs.limit() {
+    if is_excess(m) {
         // The loop looks again. If the limit is raised before it does, it comes back here.
         p.hold.preempt();
         return None;
@@ -96,7 +96,7 @@ fn slice_over(m: &Machine) -> Option<Work> {
     global_one(m).or_else(|| p.pop().map(Work::Run))
 }
 
-/// Whether a yield would find somebody else to run.
+/// Whether somebody else waits for the P of `m`, or for any.
 #[inline]
 pub(crate) fn anybody_nearby(m: &Machine) -> bool {
     let p = m.p();

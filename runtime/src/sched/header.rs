@@ -221,13 +221,13 @@ impl G {
             // SAFETY: the header of the stack that this runs on.
             return Some(unsafe { &*g });
         }
-        G::by_stack_pointer()
+        G::at(stack_pointer())
     }
 
-    /// The same, for one that is deep in its stack, or on another one.
+    /// The goroutine on whose stack an address lies, however deep. Async-signal-safe.
     #[cold]
-    fn by_stack_pointer<'a>() -> Option<&'a G> {
-        let header = gopark_stack::header_at(stack_pointer())?;
+    pub(crate) fn at<'a>(sp: usize) -> Option<&'a G> {
+        let header = gopark_stack::header_at(sp)?;
         let g = GRef::new(header).get();
         // Other users of the arena (corosensei coroutines) have no id.
         (g.state.id() != 0).then_some(g)

@@ -87,7 +87,7 @@ fn next(m: &Machine) -> Option<Work> {
             stop_searching(m);
             return Some(work);
         }
-        if m.p().index >= shared.procs.limit() {
+        if find::is_excess(m) {
             hand_off::empty(shared, m.p());
         } else if let Some(work) = search(m) {
             return Some(work);

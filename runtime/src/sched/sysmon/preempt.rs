@@ -32,7 +32,7 @@ use std::time::Duration;
 use gopark_stack::Previous;
 
 use crate::sched::grant::{GiveUp, Given};
-use crate::sched::header::GRef;
+use crate::sched::header::G;
 use crate::sched::machine::Machine;
 
 /// Passed through by debuggers, not used by libc, and ignored by default: Go's choice too.
@@ -78,7 +78,7 @@ unsafe extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, contex
     let saved = unsafe { errno.read() };
     // SAFETY: the third argument of a SA_SIGINFO handler is a ucontext.
     let sp = unsafe { interrupted_sp(context.cast()) };
-    match is_goroutine(sp).then(Machine::here).flatten() {
+    match G::at(sp).and_then(|_| Machine::here()) {
         Some(m) if m.grant.is_requested() => answer(m),
         _ => {
             // SAFETY: the arguments are those of the signal. Without a handler it is ignored.
@@ -87,12 +87,6 @@ unsafe extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, contex
     }
     // SAFETY: errno belongs to this thread.
     unsafe { errno.write(saved) };
-}
-
-/// Whether a goroutine was interrupted with this stack pointer.
-fn is_goroutine(sp: usize) -> bool {
-    // Other users of the arena have no id.
-    gopark_stack::header_at(sp).is_some_and(|header| GRef::new(header).get().state.id() != 0)
 }
 
 /// Answers a request of sysmon.
