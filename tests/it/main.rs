@@ -39,6 +39,7 @@ mod procs;
 mod scope;
 mod scope_cancel;
 mod scope_future;
+mod seeds;
 mod select;
 mod select_ready;
 mod select_rules;

@@ -12,7 +12,7 @@
 //!
 //! Before, in the machine's loop, what `beat.rs` finds due is put at the tail of the local queue.
 //!
-//! The global queue is two: goroutines, and Ms that claim a P for theirs; they take turns.
+//! The global queue is three that take turns: `global.rs`.
 //!
 //! Steps 1 to 4 also run on the stack of the goroutine that leaves, which then switches straight to
 //! the next one; the rest belongs to the machine's loop.
@@ -21,10 +21,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::global;
 use super::machine::{Machine, Standing, Work};
 use super::processor::Processor;
 use super::shared::Shared;
-use crate::queue::local::HALF;
 use crate::sched::hold::Seen;
 use crate::sched::place::Place;
 
@@ -49,7 +49,7 @@ pub(crate) fn nearby(m: &Machine) -> Option<Work> {
 #[inline(always)]
 pub(crate) fn in_slice(m: &Machine, p: &Processor) -> Option<Work> {
     if (p.counts.ticks.get() as u32).is_multiple_of(GLOBAL_TICK)
-        && let Some(work) = global_slice(m)
+        && let Some(work) = global::slice(m)
     {
         return Some(work);
     }
@@ -93,20 +93,14 @@ fn slice_over(m: &Machine) -> Option<Work> {
     if let Some(next) = p.take_next() {
         m.push(next);
     }
-    global_one(m).or_else(|| p.pop().map(Work::Run))
+    global::one(m).or_else(|| p.pop().map(Work::Run))
 }
 
 /// Whether somebody else waits for the P of `m`, or for any.
 #[inline]
 pub(crate) fn anybody_nearby(m: &Machine) -> bool {
     let p = m.p();
-    p.has_work() || anything_global(m.shared())
-}
-
-/// Whether anybody waits for any P.
-#[inline]
-pub(crate) fn anything_global(shared: &Shared) -> bool {
-    !shared.inject.is_empty() || shared.claims.len() != 0
+    p.has_work() || global::is_any(m.shared())
 }
 
 /// One from the global queue, as a new slice: for one that yields and found nobody nearby.
@@ -115,39 +109,12 @@ pub(crate) fn before_yielder(m: &Machine) -> Option<Work> {
     if is_excess(m) {
         return None;
     }
-    global_slice(m)
+    global::slice(m)
 }
 
 /// Whether the P of `m` is above the limit: the loop lays it down.
 pub(crate) fn is_excess(m: &Machine) -> bool {
     m.p().index >= m.shared().procs.limit()
-}
-
-/// One from the global queue, as a new slice.
-#[inline(never)]
-fn global_slice(m: &Machine) -> Option<Work> {
-    let work = global_one(m)?;
-    m.p().counts.ticks.add(1);
-    Some(work)
-}
-
-/// One from the global queue: a goroutine or a claim, in turn.
-fn global_one(m: &Machine) -> Option<Work> {
-    let shared = m.shared();
-    if !anything_global(shared) {
-        return None;
-    }
-    // SAFETY: one short use.
-    let claims_turn = &mut unsafe { m.local() }.claims_turn;
-    let goroutine = || shared.take_injected().map(Work::Run);
-    let claim = || shared.claims.pop().map(Work::Claim);
-    let work = if *claims_turn {
-        claim().or_else(goroutine)
-    } else {
-        goroutine().or_else(claim)
-    };
-    *claims_turn = matches!(work, Some(Work::Run(_)));
-    work
 }
 
 /// Steps 5 and 6. The machine searches.
@@ -161,30 +128,11 @@ pub(crate) fn far(m: &Machine) -> Option<Work> {
             m.p().counts.ticks.add(1);
             return Some(Work::Run(g));
         }
-        if let Some(work) = from_global(m) {
+        if let Some(work) = global::batch(m) {
             return Some(work);
         }
     }
     None
-}
-
-/// Step 6, for a machine that does not search as well: a share of what there is, at most half of a
-/// local queue, which is empty.
-pub(crate) fn from_global(m: &Machine) -> Option<Work> {
-    let shared = m.shared();
-    let first = global_slice(m)?;
-    if let Work::Run(_) = first
-        && !shared.config.migrate
-    {
-        let share = shared.inject.len() / shared.procs.limit();
-        for _ in 0..share.min(HALF - 1) {
-            let Some(g) = shared.take_injected() else {
-                break;
-            };
-            m.push(g);
-        }
-    }
-    Some(first)
 }
 
 /// Visits all other Ps once, in a random order: a random start and a stride that is coprime to
@@ -250,7 +198,7 @@ fn is_left_behind(shared: &Shared, p: &Processor, next: usize) -> bool {
 /// Whether there is work anywhere for an M without: the look of a machine that has announced itself
 /// idle.
 pub(crate) fn anything_anywhere(shared: &Shared) -> bool {
-    anything_global(shared) || shared.procs.iter().any(Processor::wants_help)
+    global::is_any(shared) || shared.procs.iter().any(Processor::wants_help)
 }
 
 fn gcd(a: usize, b: usize) -> usize {

@@ -4,6 +4,7 @@
 
 use super::beat;
 use super::find;
+use super::global;
 use super::grant::{Give, Given};
 use super::machine::{Machine, Standing};
 use super::processor::Processor;
@@ -13,8 +14,9 @@ use super::shared::Shared;
 pub(crate) fn hand_off(shared: &Shared, p: usize) {
     let processor = shared.proc(p);
     // What is overdue is seen to by the loop of an M; those that claims wait for do not come to it.
-    let only_claims =
-        !processor.has_work() && shared.inject.is_empty() && !beat::is_overdue(shared, processor);
+    let only_claims = !processor.has_work()
+        && global::runnable(shared) == 0
+        && !beat::is_overdue(shared, processor);
     if p < shared.procs.limit() && (only_claims || !shared.idle.has_spare()) {
         // Nothing but claims, or no M for anything else: straight to the first, without another
         // thread in between.

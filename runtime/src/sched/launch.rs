@@ -23,6 +23,10 @@ use crate::sched::place::Place;
 use crate::sys::fork;
 use crate::task::name::Name;
 
+/// With so many before it a new goroutine waits for its first turn, and a warm stack would become
+/// cold meanwhile.
+const SOON: usize = 32;
+
 /// What may be chosen at spawn.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -62,14 +66,14 @@ enum Cradle {
 }
 
 impl Cradle {
-    /// A stack that is free nearby; the promise of one; or a stack from wherever there is one, also
-    /// of a smaller class.
+    /// A stack that is free nearby, for a first turn that comes `soon`; the promise of one; or a
+    /// stack from wherever there is one, also of a smaller class.
     #[inline(always)]
-    fn take(supply: &mut Supply, class: Class, seeds: &Seeds) -> io::Result<Cradle> {
-        match supply.stacks.take_cached(class) {
-            Some(stack) => Ok(Cradle::Stack(stack)),
-            None => Cradle::promise(supply, class, seeds),
+    fn take(supply: &mut Supply, class: Class, seeds: &Seeds, soon: bool) -> io::Result<Cradle> {
+        if soon && let Some(stack) = supply.stacks.take_cached(class) {
+            return Ok(Cradle::Stack(stack));
         }
+        Cradle::promise(supply, class, seeds)
     }
 
     #[cold]
@@ -130,7 +134,8 @@ where
     let class = options.class.unwrap_or(shared.config.class);
     // SAFETY: one short use; nothing in it switches.
     let supply = &mut unsafe { m.local() }.supply;
-    let cradle = Cradle::take(supply, class, &shared.seeds)?;
+    let soon = m.p().queue.len() < SOON;
+    let cradle = Cradle::take(supply, class, &shared.seeds, soon)?;
     let id = supply.ids.next();
     let f = f.take().expect("a closure is launched once");
     let place = cradle.put::<F, T>(options.birth(id, shared), f, packet);
@@ -166,7 +171,7 @@ where
 {
     let mut outside = shared.outside();
     let class = options.class.unwrap_or(shared.config.class);
-    let cradle = Cradle::take(&mut outside, class, &shared.seeds)?;
+    let cradle = Cradle::take(&mut outside, class, &shared.seeds, true)?;
     let id = outside.ids.next();
     drop(outside);
     let f = f.take().expect("a closure is launched once");

@@ -13,6 +13,8 @@ pub(crate) mod claims;
 pub(crate) mod entry;
 #[cfg(not(gopark_loom))]
 pub(crate) mod find;
+#[cfg(not(gopark_loom))]
+pub(crate) mod global;
 pub(crate) mod grant;
 #[cfg(not(gopark_loom))]
 pub(crate) mod hand_off;
@@ -48,6 +50,7 @@ pub(crate) mod roster;
 pub(crate) mod run;
 #[cfg(not(gopark_loom))]
 pub(crate) mod seed;
+pub(crate) mod seedbed;
 #[cfg(not(gopark_loom))]
 pub(crate) mod shared;
 #[cfg(not(gopark_loom))]

@@ -368,9 +368,11 @@ impl Machine {
         let mut half = [0; HALF];
         let p = self.p();
         let n = p.queue.take_half(&mut half);
-        for word in &half[..n] {
-            self.shared().inject.push(Place::from_word(*word));
-        }
+        let places = half[..n].iter().map(|word| Place::from_word(*word));
+        let seeds = places.clone().filter(|place| place.is_seed());
+        self.shared().seedbed.put(seeds.map(Place::to_word));
+        let others = places.filter(|place| !place.is_seed());
+        others.for_each(|place| self.shared().inject.push(place));
         if n > 0 {
             p.counts.overflows.add(1);
         }

@@ -72,6 +72,12 @@ impl Place {
         At::Seed(unsafe { &*seed })
     }
 
+    /// Whether it is a seed: who has never run.
+    #[inline]
+    pub(crate) fn is_seed(self) -> bool {
+        self.to_word() & SEED != 0
+    }
+
     /// Asks for what a look at it needs.
     #[inline]
     pub(crate) fn prefetch(self) {

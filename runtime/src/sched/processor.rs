@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 use gopark_stack::{Stack, StackCache};
 
 use crate::queue::local::LocalQueue;
+use crate::sched::global::GlobalTurn;
 use crate::sched::haste::Haste;
 use crate::sched::hold::Hold;
 use crate::sched::place::Place;
@@ -77,8 +78,8 @@ impl Count {
 pub(crate) struct Local {
     pub(crate) supply: Supply,
     pub(crate) random: Random,
-    /// The global queue gave a goroutine last time: it is the turn of a claim.
-    pub(crate) claims_turn: bool,
+    /// Which of the global queues is looked at first next time.
+    pub(crate) turn: GlobalTurn,
 }
 
 /// What a spawn takes from.
@@ -152,7 +153,7 @@ impl Processor {
                         .wrapping_mul(0x9E37_79B9)
                         | 1,
                 ),
-                claims_turn: false,
+                turn: GlobalTurn::default(),
             }),
         })
     }

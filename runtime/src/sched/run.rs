@@ -23,6 +23,7 @@ use super::beat;
 use super::birth;
 use super::bound::{self, Dispatch};
 use super::find;
+use super::global;
 use super::grant::Given;
 use super::hand_off;
 use super::idle::Retract;
@@ -107,7 +108,7 @@ fn search(m: &Machine) -> Option<Work> {
         return Some(work);
     }
     if !m.searching.get() && !shared.idle.start_search(shared.procs.limit()) {
-        return find::from_global(m);
+        return global::batch(m);
     }
     m.searching.set(true);
     let work = find::far(m)?;
@@ -256,7 +257,7 @@ pub(crate) fn leave_if_wanted(g: &G, m: &Machine) {
         // Who yields is not queued yet: those of the global queue come before him.
         match find::in_slice(m, m.p()).or_else(|| find::before_yielder(m)) {
             Some(work) => next = next_of(m, work),
-            None if find::is_excess(m) && find::anything_global(m.shared()) => {}
+            None if find::is_excess(m) && global::is_any(m.shared()) => {}
             None => return unpin(m),
         }
     }

@@ -19,6 +19,7 @@ use super::sysmon::monitor::Monitor;
 use super::turn::Notify;
 use crate::sched::place::Place;
 use crate::sched::seed::Seeds;
+use crate::sched::seedbed::Seedbed;
 use crate::sched::sysmon::long_slice::LongSliceHook;
 use crate::sys::clock::NEVER;
 use crate::task::name::Name;
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) procs: Procs,
     pub(crate) machines: Machines,
     pub(crate) inject: Injector<Place>,
+    /// Seeds for which their P had no room.
+    pub(crate) seedbed: Seedbed,
     pub(crate) claims: Claims,
     pub(crate) idle: Idle,
     pub(crate) net: Netpoll,
@@ -99,6 +102,7 @@ impl Shared {
             procs: Procs::new(config.procs, config.window, config.seed)?,
             machines: Machines::new(config.threads_max),
             inject: Injector::new(),
+            seedbed: Seedbed::new(),
             claims: Claims::new(config.threads_max),
             idle: Idle::new(config.procs, PROCS_MAX, config.threads_max),
             net: Netpoll::new()?,

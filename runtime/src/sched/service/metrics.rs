@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::sched::global;
 use crate::sched::header::GRef;
 use crate::sched::machine::unsuspended;
 use crate::sched::shared::Shared;
@@ -85,7 +86,7 @@ fn take(shared: &Shared) -> Metrics {
         searching_threads: census.searching,
         suspended_threads: shared.suspended.load(Ordering::Relaxed),
         idle_procs: census.idle_ps,
-        global_queue: shared.inject.len(),
+        global_queue: global::runnable(shared),
         claims: shared.claims.len(),
         timers: shared.procs.iter().map(|p| p.timers.len()).sum(),
         network_waiters: shared.net.waiting(),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::fatal;
+use crate::sched::global;
 use crate::sched::shared::Shared;
 
 /// Prints one line.
@@ -23,7 +24,7 @@ fn line(shared: &Shared) -> String {
         census.threads + 2,
         census.searching,
         census.idle_ms,
-        shared.inject.len() + shared.claims.len(),
+        global::runnable(shared) + shared.claims.len(),
     );
     let procs = || shared.procs.iter().take(census.limit);
     for p in procs() {

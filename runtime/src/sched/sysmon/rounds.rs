@@ -11,7 +11,7 @@ use super::behind::{self, Glance};
 use super::monitor::{DEEP, DOZE, NAP, REST};
 use super::suspend::Suspender;
 use super::watch::{Sight, Verdict, Watch};
-use crate::sched::find;
+use crate::sched::global;
 use crate::sched::hand_off::hand_off;
 use crate::sched::hold::Seen;
 use crate::sched::idle::Spare;
@@ -91,7 +91,7 @@ impl<'a> Sysmon<'a> {
         self.suspender.collect(shared, now);
         // Nobody else comes to waiting work: no P is idle and nobody searches.
         let unserved = shared.idle.idle_ps() == 0 && shared.idle.searching() == 0;
-        let global = find::anything_global(shared);
+        let global = global::is_any(shared);
         let clock = clock::now();
         let unattended = self.attend(clock, &mut round);
         for p in shared.procs.iter() {

@@ -1,0 +1,127 @@
+//! What waits for no P in particular: three queues, which take turns.
+//!
+//! | queue             | who is there                                            | order            |
+//! |-------------------|---------------------------------------------------------|------------------|
+//! | `Shared::inject`  | goroutines readied from outside, or that found a full ring | oldest first  |
+//! | `Shared::claims`  | Ms that want a P for the goroutine on their stack       | oldest first     |
+//! | `Shared::seedbed` | seeds that found a full ring                            | newest first, in a look of many the oldest |
+//!
+//! An M whose local queue is empty takes a fair batch of one of them; who looks in between, every
+//! 61st slice, takes one.
+
+#![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
+
+use super::machine::{Machine, Work};
+use super::shared::Shared;
+use crate::queue::local::HALF;
+use crate::sched::place::Place;
+use crate::sched::seedbed::BATCH;
+
+/// The queue that is looked at first next time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GlobalTurn(usize);
+
+#[derive(Clone, Copy, Debug)]
+enum Queue {
+    Injected,
+    Claims,
+    Seedbed,
+}
+
+const QUEUES: [Queue; 3] = [Queue::Injected, Queue::Claims, Queue::Seedbed];
+
+/// How much is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Much {
+    One,
+    /// Half of an empty ring, at most, and of the queue what falls to one P.
+    Batch,
+}
+
+/// Whether anybody waits for any P.
+#[inline]
+pub(crate) fn is_any(shared: &Shared) -> bool {
+    !shared.inject.is_empty() || shared.claims.len() != 0 || shared.seedbed.len() != 0
+}
+
+/// How many goroutines wait, those whose M claims a P left out.
+pub(crate) fn runnable(shared: &Shared) -> usize {
+    shared.inject.len() + shared.seedbed.len()
+}
+
+/// One, as a new slice.
+#[inline(never)]
+pub(crate) fn slice(m: &Machine) -> Option<Work> {
+    begin(m, one(m))
+}
+
+/// One: a goroutine or a claim.
+pub(crate) fn one(m: &Machine) -> Option<Work> {
+    take(m, Much::One)
+}
+
+/// One as a new slice, and a fair share of what is there with it to the local queue, which is
+/// empty. In migrate mode only one.
+pub(crate) fn batch(m: &Machine) -> Option<Work> {
+    let much = if m.shared().config.migrate {
+        Much::One
+    } else {
+        Much::Batch
+    };
+    begin(m, take(m, much))
+}
+
+fn begin(m: &Machine, work: Option<Work>) -> Option<Work> {
+    if work.is_some() {
+        m.p().counts.ticks.add(1);
+    }
+    work
+}
+
+fn take(m: &Machine, much: Much) -> Option<Work> {
+    if !is_any(m.shared()) {
+        return None;
+    }
+    // SAFETY: one short use.
+    let first = unsafe { m.local() }.turn.0;
+    let (queue, work) = (first..first + QUEUES.len()).find_map(|queue| {
+        let work = from(m, QUEUES[queue % QUEUES.len()], much)?;
+        Some((queue, work))
+    })?;
+    // SAFETY: as above.
+    unsafe { m.local() }.turn.0 = (queue + 1) % QUEUES.len();
+    Some(work)
+}
+
+fn from(m: &Machine, queue: Queue, much: Much) -> Option<Work> {
+    match queue {
+        Queue::Injected => injected(m, much).map(Work::Run),
+        Queue::Claims => m.shared().claims.pop().map(Work::Claim),
+        Queue::Seedbed => seed(m, much).map(Work::Run),
+    }
+}
+
+fn injected(m: &Machine, much: Much) -> Option<Place> {
+    let shared = m.shared();
+    let first = shared.take_injected()?;
+    if much == Much::Batch {
+        let others = (shared.inject.len() / shared.procs.limit()).min(HALF - 1);
+        let others = (0..others).map_while(|_| shared.take_injected());
+        others.for_each(|g| m.push(g));
+    }
+    Some(first)
+}
+
+fn seed(m: &Machine, much: Much) -> Option<Place> {
+    let shared = m.shared();
+    if much == Much::One {
+        return shared.seedbed.oldest().map(Place::from_word);
+    }
+    let mut seeds = [0; BATCH];
+    let share = shared.seedbed.len().div_ceil(shared.procs.limit());
+    let n = shared.seedbed.newest(share, &mut seeds);
+    let mut seeds = seeds[..n].iter().map(|word| Place::from_word(*word));
+    let first = seeds.next()?;
+    seeds.for_each(|seed| m.push(seed));
+    Some(first)
+}
