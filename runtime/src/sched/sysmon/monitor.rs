@@ -10,8 +10,9 @@
 //! double, to 10 ms. While work waits behind a running goroutine the pause is 1 ms at most (a
 //! quarter of a slice if that is less), and one round follows at once when a thread may have
 //! blocked: in Go a thread that blocks just after the pause has grown keeps its P for up to 20 ms.
-//! New work after a long pause makes for one round at once, and a pause of 1 ms if that finds none
-//! waiting: where goroutines wake each other in turns, work comes a moment after each look.
+//! It is 1 ms at most, too, while Ms switch: there will be new work, and whoever submits it should
+//! not have to wake this thread. New work after a long pause makes for one round at once, and a
+//! pause of 1 ms if that finds none waiting.
 //! When all Ps are idle sysmon sleeps until an M takes up a P again.
 //!
 //! # States of the word

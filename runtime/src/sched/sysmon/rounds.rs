@@ -54,6 +54,8 @@ struct Round {
     awaited: bool,
     /// A thread may have blocked: look again soon.
     suspect: bool,
+    /// An M has switched since the last round: there will be new work.
+    busy: bool,
 }
 
 struct Sysmon<'a> {
@@ -63,6 +65,8 @@ struct Sysmon<'a> {
     suspender: Suspender,
     pause: Duration,
     quiet: u32,
+    /// Of all Ms that ran, at the last look.
+    switches: u32,
     chores_done: Instant,
     /// At the last look nobody polled, though somebody waited.
     unattended: bool,
@@ -79,6 +83,7 @@ impl<'a> Sysmon<'a> {
             suspender: Suspender::new(),
             pause: PAUSE_MIN,
             quiet: 0,
+            switches: 0,
             chores_done: now,
             unattended: false,
             told_threads_max: false,
@@ -94,6 +99,7 @@ impl<'a> Sysmon<'a> {
         let global = global::is_any(shared);
         let clock = clock::now();
         let unattended = self.attend(clock, &mut round);
+        let mut switches = 0_u32;
         for p in shared.procs.iter() {
             let seen = p.hold.seen();
             let excess = p.index >= shared.procs.limit();
@@ -115,7 +121,11 @@ impl<'a> Sysmon<'a> {
             *glance = behind::look(shared, p, now, *glance);
             round.waiting |= glance.is_some();
             self.look_at(p, sight, &mut round);
+            if let Seen::Running { m, .. } = seen {
+                switches = switches.wrapping_add(shared.machines.get(m).beat.count());
+            }
         }
+        round.busy = switches != std::mem::replace(&mut self.switches, switches);
         if shared.config.preemption == Preemption::Suspend {
             self.suspender.call_in(shared, now);
         }
@@ -274,7 +284,7 @@ impl<'a> Sysmon<'a> {
         let most = self.pause_max_waiting();
         let nap = if round.suspect {
             PAUSE_MIN
-        } else if round.waiting || round.awaited {
+        } else if round.waiting || round.awaited || round.busy {
             self.pause.min(most)
         } else if self.pause <= most {
             self.pause
