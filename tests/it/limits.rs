@@ -166,7 +166,7 @@ fn a_warm_spawn_and_exit_make_no_system_call() {
             .partition(|line| line.contains("FUTEX_WAKE"));
         // The line of the second mark itself begins before the mark.
         assert!(calls.len() <= 4, "system calls while warm: {calls:#?}");
-        assert!(wakes.len() <= 10, "{} wakes for 10000 spawns", wakes.len());
+        assert!(wakes.len() <= 50, "{} wakes for 10000 spawns", wakes.len());
         return;
     }
     // Under strace a slice is soon over, and its end is not what this is about.

@@ -10,6 +10,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::global;
 use super::machine::Machine;
 use super::processor::Processor;
 use super::shared::Shared;
@@ -132,7 +133,7 @@ fn look_now(m: &Machine) {
     shared.fire_due(timers, now, &mut |g| m.push(g));
     let since = now.saturating_sub(shared.net.polled_at());
     // Who came before waits on the global queue, until the local one is empty: not behind these.
-    let is_next = m.p().queue.len() <= MUCH && shared.inject.is_empty();
+    let is_next = m.p().queue.len() <= MUCH && !global::is_any_runnable(shared);
     if waiting && is_next && since >= NETWORK_EVERY_NANOS {
         shared.net.look(shared, &mut |g| m.push(g));
     } else if waiting && since >= NETWORK_EVERY_BUSY_NANOS {

@@ -1,11 +1,12 @@
-//! From spawn to the first turn of a goroutine for which no stack is free nearby.
+//! From spawn to the first turn of a goroutine for which no stack is free nearby, or that waits
+//! behind many.
 //!
-//! A spawn takes a stack that lies in its P's cache: it is warm. If there is none, the goroutine
-//! gets a promise of one (`stack/src/promise.rs`) and is planted: its closure waits in a *germ* on
-//! the heap, and a seed goes through the queues in its place. The M that takes the seed from a
-//! queue redeems the promise, usually by the stack of one that has just ended, and makes the
-//! goroutine there. So of a hundred thousand that are spawned at once, and run one after the other,
-//! few ever touch a stack of their own.
+//! A spawn takes a stack that lies in its P's cache: it is warm. If there is none, or it would be
+//! cold again when the turn comes, the goroutine gets a promise of one (`stack/src/promise.rs`) and
+//! is planted: its closure waits in a *germ* on the heap, and a seed goes through the queues in its
+//! place. The M that takes the seed from a queue redeems the promise, usually by the stack of one
+//! that has just ended, and makes the goroutine there. So of a hundred thousand that are spawned at
+//! once, and run one after the other, few ever touch a stack of their own.
 //!
 //! What others ask of it meanwhile is noted in the seed and told to the header
 //! (`task/seed_state.rs`). The seed is kept until the goroutine ends: handles go by it.

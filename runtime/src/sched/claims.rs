@@ -2,8 +2,7 @@
 //!
 //! A goroutine that was suspended, or whose thread lost its P where it may not change threads, can
 //! only go on where it is. So not the goroutine but its M is queued, and whoever takes the entry
-//! gives it his P. Together with the `Injector` this is the global queue; `find.rs` takes from both
-//! in turn.
+//! gives it his P. One of the global queues (`global.rs`).
 //!
 //! # Invariants
 //!

@@ -2,7 +2,7 @@
 //!
 //! | queue             | who is there                                            | order            |
 //! |-------------------|---------------------------------------------------------|------------------|
-//! | `Shared::inject`  | goroutines readied from outside, or that found a full ring | oldest first  |
+//! | `Shared::inject`  | all others: spawned or readied from outside, at the end of a slice, out of a full ring | oldest first |
 //! | `Shared::claims`  | Ms that want a P for the goroutine on their stack       | oldest first     |
 //! | `Shared::seedbed` | seeds that found a full ring                            | newest first, in a look of many the oldest |
 //!
@@ -17,9 +17,10 @@ use crate::queue::local::HALF;
 use crate::sched::place::Place;
 use crate::sched::seedbed::BATCH;
 
-/// The queue that is looked at first next time.
+/// The queue that is looked at first next time: for one, and for a batch. They are apart, so that
+/// the looks for one, which alone take the oldest seed, come to each queue by themselves.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct GlobalTurn(usize);
+pub(crate) struct GlobalTurn([usize; 2]);
 
 #[derive(Clone, Copy, Debug)]
 enum Queue {
@@ -41,7 +42,13 @@ enum Much {
 /// Whether anybody waits for any P.
 #[inline]
 pub(crate) fn is_any(shared: &Shared) -> bool {
-    !shared.inject.is_empty() || shared.claims.len() != 0 || shared.seedbed.len() != 0
+    is_any_runnable(shared) || shared.claims.len() != 0
+}
+
+/// The same, claims left out.
+#[inline]
+pub(crate) fn is_any_runnable(shared: &Shared) -> bool {
+    !shared.inject.is_empty() || shared.seedbed.len() != 0
 }
 
 /// How many goroutines wait, those whose M claims a P left out.
@@ -83,13 +90,13 @@ fn take(m: &Machine, much: Much) -> Option<Work> {
         return None;
     }
     // SAFETY: one short use.
-    let first = unsafe { m.local() }.turn.0;
+    let first = unsafe { m.local() }.turn.0[much as usize];
     let (queue, work) = (first..first + QUEUES.len()).find_map(|queue| {
         let work = from(m, QUEUES[queue % QUEUES.len()], much)?;
         Some((queue, work))
     })?;
     // SAFETY: as above.
-    unsafe { m.local() }.turn.0 = (queue + 1) % QUEUES.len();
+    unsafe { m.local() }.turn.0[much as usize] = (queue + 1) % QUEUES.len();
     Some(work)
 }
 

@@ -15,7 +15,7 @@ pub(crate) fn hand_off(shared: &Shared, p: usize) {
     let processor = shared.proc(p);
     // What is overdue is seen to by the loop of an M; those that claims wait for do not come to it.
     let only_claims = !processor.has_work()
-        && global::runnable(shared) == 0
+        && !global::is_any_runnable(shared)
         && !beat::is_overdue(shared, processor);
     if p < shared.procs.limit() && (only_claims || !shared.idle.has_spare()) {
         // Nothing but claims, or no M for anything else: straight to the first, without another

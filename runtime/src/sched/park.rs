@@ -368,11 +368,17 @@ impl Machine {
         let mut half = [0; HALF];
         let p = self.p();
         let n = p.queue.take_half(&mut half);
-        let places = half[..n].iter().map(|word| Place::from_word(*word));
-        let seeds = places.clone().filter(|place| place.is_seed());
-        self.shared().seedbed.put(seeds.map(Place::to_word));
-        let others = places.filter(|place| !place.is_seed());
-        others.for_each(|place| self.shared().inject.push(place));
+        let mut seeds = 0;
+        for i in 0..n {
+            let place = Place::from_word(half[i]);
+            if place.is_seed() {
+                half[seeds] = half[i];
+                seeds += 1;
+            } else {
+                self.shared().inject.push(place);
+            }
+        }
+        self.shared().seedbed.put(&half[..seeds]);
         if n > 0 {
             p.counts.overflows.add(1);
         }

@@ -13,7 +13,8 @@
 //!
 //! 1. `len` is the length of the queue; both change under the lock. Who puts seeds here submits
 //!    after that (`idle.rs`, S1), and who goes to sleep looks at `len` (I4).
-//! 2. Whoever holds the lock is not suspended: Ms wait for it.
+//! 2. Whoever holds the lock is not suspended, and neither allocates nor frees: Ms wait for it, and
+//!    one that is suspended may hold a lock of the allocator.
 //!
 //! Modelled in `tests/loom_seedbed.rs`, with a seeded bug: `put_against_sleep`.
 
@@ -24,7 +25,7 @@ use crate::shim::{AtomicUsize, Mutex, Ordering};
 
 /// Seeds that an M takes at a time.
 pub(crate) const BATCH: usize = 16;
-/// Room that is kept when nothing is here.
+/// Room that is kept when nothing is here, and the least that is made.
 const KEPT: usize = 4096;
 
 /// See the top of this file.
@@ -43,8 +44,31 @@ impl Seedbed {
     }
 
     /// Puts seeds here, the oldest first.
-    pub(crate) fn put(&self, seeds: impl Iterator<Item = Word>) {
-        self.change(|queue| queue.extend(seeds));
+    pub(crate) fn put(&self, seeds: &[Word]) {
+        if seeds.is_empty() {
+            return;
+        }
+        loop {
+            let mut queue = self.queue.lock().unwrap();
+            if queue.capacity() - queue.len() >= seeds.len() {
+                queue.extend(seeds);
+                self.len.store(queue.len(), Ordering::Relaxed);
+                return;
+            }
+            let wanted = (2 * queue.capacity()).max(KEPT);
+            drop(queue);
+            self.grow(VecDeque::with_capacity(wanted));
+        }
+    }
+
+    /// Room for more, made without the lock. The old room is given back without it, too.
+    fn grow(&self, mut larger: VecDeque<Word>) {
+        let mut queue = self.queue.lock().unwrap();
+        if queue.capacity() < larger.capacity() {
+            larger.extend(queue.iter());
+            std::mem::swap(&mut *queue, &mut larger);
+        }
+        drop(queue);
     }
 
     /// Takes the oldest.
@@ -79,10 +103,11 @@ impl Seedbed {
     fn change<T>(&self, f: impl FnOnce(&mut VecDeque<Word>) -> T) -> T {
         let mut queue = self.queue.lock().unwrap();
         let result = f(&mut queue);
-        if queue.is_empty() && queue.capacity() > KEPT {
-            queue.shrink_to(KEPT);
-        }
         self.len.store(queue.len(), Ordering::Relaxed);
+        let much = queue.is_empty() && queue.capacity() > KEPT;
+        let room = much.then(|| std::mem::take(&mut *queue));
+        drop(queue);
+        drop(room);
         result
     }
 }

@@ -54,7 +54,7 @@ struct Round {
     awaited: bool,
     /// A thread may have blocked: look again soon.
     suspect: bool,
-    /// An M has switched since the last round: there will be new work.
+    /// An M has switched, or a slice begun, since the last round: there will be new work.
     busy: bool,
 }
 
@@ -65,8 +65,8 @@ struct Sysmon<'a> {
     suspender: Suspender,
     pause: Duration,
     quiet: u32,
-    /// Of all Ms that ran, at the last look.
-    switches: u32,
+    /// Of all Ms that ran and all Ps, at the last look.
+    activity: u64,
     chores_done: Instant,
     /// At the last look nobody polled, though somebody waited.
     unattended: bool,
@@ -83,7 +83,7 @@ impl<'a> Sysmon<'a> {
             suspender: Suspender::new(),
             pause: PAUSE_MIN,
             quiet: 0,
-            switches: 0,
+            activity: 0,
             chores_done: now,
             unattended: false,
             told_threads_max: false,
@@ -99,7 +99,7 @@ impl<'a> Sysmon<'a> {
         let global = global::is_any(shared);
         let clock = clock::now();
         let unattended = self.attend(clock, &mut round);
-        let mut switches = 0_u32;
+        let mut activity = 0_u64;
         for p in shared.procs.iter() {
             let seen = p.hold.seen();
             let excess = p.index >= shared.procs.limit();
@@ -121,11 +121,14 @@ impl<'a> Sysmon<'a> {
             *glance = behind::look(shared, p, now, *glance);
             round.waiting |= glance.is_some();
             self.look_at(p, sight, &mut round);
+            // An M whose every switch is a look does not count them.
+            activity = activity.wrapping_add(sight.ticks);
             if let Seen::Running { m, .. } = seen {
-                switches = switches.wrapping_add(shared.machines.get(m).beat.count());
+                let switches = shared.machines.get(m).beat.count();
+                activity = activity.wrapping_add(switches.into());
             }
         }
-        round.busy = switches != std::mem::replace(&mut self.switches, switches);
+        round.busy = activity != std::mem::replace(&mut self.activity, activity);
         if shared.config.preemption == Preemption::Suspend {
             self.suspender.call_in(shared, now);
         }
@@ -293,7 +296,7 @@ impl<'a> Sysmon<'a> {
         };
         let state = if nap > NAP_MAX { REST } else { NAP };
         let roused = monitor.sleep(state, Some(nap), || false);
-        if roused && state == REST {
+        if roused && state == REST && (round.waiting || round.awaited) {
             self.hurry();
         }
     }
@@ -315,9 +318,9 @@ impl<'a> Sysmon<'a> {
             // A note that came after this round's look.
             let in_haste = || self.shared.procs.iter().any(Processor::is_in_haste);
             if monitor.sleep(DOZE, Some(self.pause), in_haste) {
-                // New work is no reason to hurry: the next round, which follows at once, may find
-                // one.
-                self.pause = self.pause_max_waiting();
+                // New work is no reason to hurry: the next round, which follows at once and doubles
+                // this, may find one.
+                self.pause = self.pause_max_waiting() / 2;
             }
         } else {
             // What is left to clean, and whether anybody can ever wake up. Who has been awake since
@@ -326,7 +329,9 @@ impl<'a> Sysmon<'a> {
             let before = wakes();
             self.shared.chores.ask(Chore::Rest);
             monitor.sleep(DEEP, None, || !asleep() || wakes() != before);
-            self.hurry();
+            // Short pauses, but not many: a server with little to do falls asleep and wakes up all
+            // the time.
+            self.pause = PAUSE_MIN;
         }
     }
 }

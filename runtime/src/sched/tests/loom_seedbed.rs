@@ -16,13 +16,13 @@ type Spill = fn(&Fake) -> Option<Wake>;
 const SEEDS: [usize; 2] = [1, 2];
 
 fn put_then_submit(fake: &Fake) -> Option<Wake> {
-    fake.bed.put(SEEDS.into_iter());
+    fake.bed.put(&SEEDS);
     fake.idle.submit()
 }
 
 fn submit_then_put(fake: &Fake) -> Option<Wake> {
     let wake = fake.idle.submit();
-    fake.bed.put(SEEDS.into_iter());
+    fake.bed.put(&SEEDS);
     wake
 }
 
