@@ -4,7 +4,7 @@
 //! |-------------------|---------------------------------------------------------|------------------|
 //! | `Shared::inject`  | all others: spawned or readied from outside, at the end of a slice, out of a full ring | oldest first |
 //! | `Shared::claims`  | Ms that want a P for the goroutine on their stack       | oldest first     |
-//! | `Shared::seedbed` | seeds that found a full ring                            | newest first, in a look of many the oldest |
+//! | `Shared::seedbed` | seeds that found a full ring                            | newest first while they are warm, in a look of many the oldest |
 //!
 //! An M whose local queue is empty takes a fair batch of one of them; who looks in between, every
 //! 61st slice, takes one.
@@ -126,7 +126,7 @@ fn seed(m: &Machine, much: Much) -> Option<Place> {
     }
     let mut seeds = [0; BATCH];
     let share = shared.seedbed.len().div_ceil(shared.procs.limit());
-    let n = shared.seedbed.newest(share, &mut seeds);
+    let n = shared.seedbed.batch(share, &mut seeds);
     let mut seeds = seeds[..n].iter().map(|word| Place::from_word(*word));
     let first = seeds.next()?;
     seeds.for_each(|seed| m.push(seed));

@@ -1,13 +1,15 @@
-//! Seeds for which a P had no room: of those who have never run the newest go first.
+//! Seeds for which a P had no room: of those who have never run the newest go first, while they are
+//! warm.
 //!
 //! Of a burst, or of a tree of goroutines that spawn others and wait for them, more are planted at
 //! once than the caches hold. Seed and closure of the newest are still there, and what it spawns in
 //! its turn is planted where something has just been freed; those of the oldest have gone. A leaf
-//! of a tree with a million took 310 ns like this, and 650 first in, first out.
+//! of a tree with a million took 310 ns like this, and 650 first in, first out. Among seeds that
+//! are cold the oldest goes first, as is fair.
 //!
 //! Only seeds come here, out of the older half of a ring that was full: who has run once takes
 //! turns with the others, first in, first out. One look of many (`find.rs`) takes the oldest, so
-//! that none stays behind newer ones for ever.
+//! that none stays behind warm ones for ever.
 //!
 //! # Invariants
 //!
@@ -25,20 +27,30 @@ use crate::shim::{AtomicUsize, Mutex, Ordering};
 
 /// Seeds that an M takes at a time.
 pub(crate) const BATCH: usize = 16;
+/// The newest, of which the caches may hold something.
+const WARM: usize = 4096;
 /// Room that is kept when nothing is here, and the least that is made.
 const KEPT: usize = 4096;
 
 /// See the top of this file.
 #[derive(Debug)]
 pub(crate) struct Seedbed {
-    queue: Mutex<VecDeque<Word>>,
+    rows: Mutex<Rows>,
     len: AtomicUsize,
+}
+
+/// All seeds, the oldest first.
+#[derive(Debug, Default)]
+struct Rows {
+    seeds: VecDeque<Word>,
+    /// So many of the newest are warm.
+    warm: usize,
 }
 
 impl Seedbed {
     pub(crate) fn new() -> Seedbed {
         Seedbed {
-            queue: Mutex::new(VecDeque::new()),
+            rows: Mutex::new(Rows::default()),
             len: AtomicUsize::new(0),
         }
     }
@@ -49,26 +61,27 @@ impl Seedbed {
             return;
         }
         loop {
-            let mut queue = self.queue.lock().unwrap();
-            if queue.capacity() - queue.len() >= seeds.len() {
-                queue.extend(seeds);
-                self.len.store(queue.len(), Ordering::Relaxed);
+            let mut rows = self.rows.lock().unwrap();
+            if rows.seeds.capacity() - rows.seeds.len() >= seeds.len() {
+                rows.seeds.extend(seeds);
+                rows.warm = (rows.warm + seeds.len()).min(WARM);
+                self.len.store(rows.seeds.len(), Ordering::Relaxed);
                 return;
             }
-            let wanted = (2 * queue.capacity()).max(KEPT);
-            drop(queue);
+            let wanted = (2 * rows.seeds.capacity()).max(KEPT);
+            drop(rows);
             self.grow(VecDeque::with_capacity(wanted));
         }
     }
 
     /// Room for more, made without the lock. The old room is given back without it, too.
     fn grow(&self, mut larger: VecDeque<Word>) {
-        let mut queue = self.queue.lock().unwrap();
-        if queue.capacity() < larger.capacity() {
-            larger.extend(queue.iter());
-            std::mem::swap(&mut *queue, &mut larger);
+        let mut rows = self.rows.lock().unwrap();
+        if rows.seeds.capacity() < larger.capacity() {
+            larger.extend(rows.seeds.iter());
+            std::mem::swap(&mut rows.seeds, &mut larger);
         }
-        drop(queue);
+        drop(rows);
     }
 
     /// Takes the oldest.
@@ -76,21 +89,29 @@ impl Seedbed {
         if self.len() == 0 {
             return None;
         }
-        self.change(VecDeque::pop_front)
+        self.take(|rows| rows.seeds.pop_front())
     }
 
-    /// Takes the newest, at most `BATCH`, and at most `share`, but one in any case; the oldest of
-    /// them first: how many there were.
-    pub(crate) fn newest(&self, share: usize, out: &mut [Word; BATCH]) -> usize {
+    /// Takes the newest, if they are warm, or the oldest: at most `BATCH`, and at most `share`, but
+    /// one in any case. In the order in which they came; returns how many there were.
+    pub(crate) fn batch(&self, share: usize, out: &mut [Word; BATCH]) -> usize {
         if self.len() == 0 {
             return 0;
         }
-        self.change(|queue| {
-            let n = queue.len().min(share.clamp(1, BATCH));
-            let kept = queue.len() - n;
-            for (slot, seed) in out.iter_mut().zip(queue.drain(kept..)) {
-                *slot = seed;
-            }
+        let most = share.clamp(1, BATCH);
+        self.take(|rows| {
+            let len = rows.seeds.len();
+            let range = if rows.warm == 0 {
+                0..most.min(len)
+            } else {
+                len - most.min(rows.warm)..len
+            };
+            let n = range.len();
+            rows.warm = rows.warm.saturating_sub(n);
+            let taken = rows.seeds.drain(range);
+            out.iter_mut()
+                .zip(taken)
+                .for_each(|(slot, seed)| *slot = seed);
             n
         })
     }
@@ -100,13 +121,15 @@ impl Seedbed {
         self.len.load(Ordering::Relaxed)
     }
 
-    fn change<T>(&self, f: impl FnOnce(&mut VecDeque<Word>) -> T) -> T {
-        let mut queue = self.queue.lock().unwrap();
-        let result = f(&mut queue);
-        self.len.store(queue.len(), Ordering::Relaxed);
-        let much = queue.is_empty() && queue.capacity() > KEPT;
-        let room = much.then(|| std::mem::take(&mut *queue));
-        drop(queue);
+    fn take<T>(&self, f: impl FnOnce(&mut Rows) -> T) -> T {
+        let mut rows = self.rows.lock().unwrap();
+        let result = f(&mut rows);
+        let len = rows.seeds.len();
+        rows.warm = rows.warm.min(len);
+        self.len.store(len, Ordering::Relaxed);
+        let much = len == 0 && rows.seeds.capacity() > KEPT;
+        let room = much.then(|| std::mem::take(&mut rows.seeds));
+        drop(rows);
         drop(room);
         result
     }

@@ -33,7 +33,7 @@ fn sleeps(fake: &Fake) -> usize {
         return 0;
     }
     let mut out = [0; BATCH];
-    let n = fake.bed.newest(BATCH, &mut out);
+    let n = fake.bed.batch(BATCH, &mut out);
     fake.idle.found();
     assert_eq!(out[..n], SEEDS);
     n
