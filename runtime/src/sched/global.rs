@@ -15,7 +15,10 @@ use super::machine::{Machine, Work};
 use super::shared::Shared;
 use crate::queue::local::HALF;
 use crate::sched::place::Place;
-use crate::sched::seedbed::BATCH;
+
+/// Seeds that an M takes at a time when nobody else waits: the fewer, the warmer are those that
+/// come of them.
+const FEW: usize = 16;
 
 /// The queue that is looked at first next time: for one, and for a batch. They are apart, so that
 /// the looks for one, which alone take the oldest seed, come to each queue by themselves.
@@ -124,9 +127,11 @@ fn seed(m: &Machine, much: Much) -> Option<Place> {
     if much == Much::One {
         return shared.seedbed.oldest().map(Place::from_word);
     }
-    let mut seeds = [0; BATCH];
+    let mut seeds = [0; HALF];
+    // As many as of others, if there are any: else new ones would wait for many turns of those.
+    let most = if shared.inject.is_empty() { FEW } else { HALF };
     let share = shared.seedbed.len().div_ceil(shared.procs.limit());
-    let n = shared.seedbed.batch(share, &mut seeds);
+    let n = shared.seedbed.batch(share.min(most), &mut seeds);
     let mut seeds = seeds[..n].iter().map(|word| Place::from_word(*word));
     let first = seeds.next()?;
     seeds.for_each(|seed| m.push(seed));

@@ -25,8 +25,6 @@ use std::collections::VecDeque;
 use crate::queue::local::Word;
 use crate::shim::{AtomicUsize, Mutex, Ordering};
 
-/// Seeds that an M takes at a time.
-pub(crate) const BATCH: usize = 16;
 /// The newest, of which the caches may hold something.
 const WARM: usize = 4096;
 /// Room that is kept when nothing is here, and the least that is made.
@@ -92,13 +90,13 @@ impl Seedbed {
         self.take(|rows| rows.seeds.pop_front())
     }
 
-    /// Takes the newest, if they are warm, or the oldest: at most `BATCH`, and at most `share`, but
-    /// one in any case. In the order in which they came; returns how many there were.
-    pub(crate) fn batch(&self, share: usize, out: &mut [Word; BATCH]) -> usize {
+    /// Takes the newest, if they are warm, or the oldest: at most `most`, and what `out` has room
+    /// for. In the order in which they came; returns how many there were.
+    pub(crate) fn batch(&self, most: usize, out: &mut [Word]) -> usize {
         if self.len() == 0 {
             return 0;
         }
-        let most = share.clamp(1, BATCH);
+        let most = most.min(out.len());
         self.take(|rows| {
             let len = rows.seeds.len();
             let range = if rows.warm == 0 {

@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{BATCH, Seedbed};
+use super::Seedbed;
 use crate::sched::idle::{Idle, Retract, Wake};
 
 struct Fake {
@@ -32,8 +32,8 @@ fn sleeps(fake: &Fake) -> usize {
     if fake.bed.len() == 0 || fake.idle.retract(1) == Retract::Sleep {
         return 0;
     }
-    let mut out = [0; BATCH];
-    let n = fake.bed.batch(BATCH, &mut out);
+    let mut out = [0; 4];
+    let n = fake.bed.batch(4, &mut out);
     fake.idle.found();
     assert_eq!(out[..n], SEEDS);
     n
