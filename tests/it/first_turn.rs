@@ -8,19 +8,12 @@ use std::time::Duration;
 use gopark::runtime::Preemption;
 use gopark::stack::{GuardKind, stats};
 use gopark::{Cancelled, JoinHandle, goroutine};
-use gopark_tests::{Counted, Watchdog, alone, build, run, runtime, wait_until};
+use gopark_tests::{Counted, Watchdog, alone, build, run, run_calmly, runtime, wait_until};
 
 /// More than lie ready.
 const MANY: usize = 300;
 /// The first window of a stack.
 const WINDOW_BYTES: usize = 256 << 10;
-
-/// One P, on which nobody begins before the caller waits: slices do not end.
-fn run_calmly(test: impl FnOnce()) {
-    let _watchdog = Watchdog::start();
-    let builder = gopark::runtime::Builder::new().procs(1);
-    build(builder.time_slice(Duration::from_secs(1000))).run(test);
-}
 
 #[test]
 fn who_is_cancelled_before_the_first_turn_does_not_run() {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gopark::stack::{GuardKind, stats};
-use gopark_tests::{Watchdog, build, runtime};
+use gopark_tests::{Watchdog, run_calmly, runtime};
 
 /// More than find room in the ring of a P: the first ones are sent away before they have run.
 const CROWD: usize = 2000;
@@ -59,13 +59,9 @@ fn of_those_without_room_the_warm_ones_go_first() {
     if stats().unwrap().guard == GuardKind::Protect {
         return; // Nobody is without a stack there.
     }
-    let _watchdog = Watchdog::start();
     let order = Arc::new(Mutex::new(Vec::new()));
     let ran = Arc::clone(&order);
-    // No slice ends meanwhile.
-    let builder = gopark::runtime::Builder::new().procs(1);
-    let runtime = build(builder.time_slice(Duration::from_secs(1000)));
-    runtime.run(move || {
+    run_calmly(move || {
         let numbered = |n| {
             let ran = Arc::clone(&ran);
             gopark::spawn(move || ran.lock().unwrap().push(n))

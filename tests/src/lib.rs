@@ -58,6 +58,13 @@ pub fn run<T>(procs: usize, test: impl FnOnce() -> T) -> T {
     runtime(procs).run(test)
 }
 
+/// The same with one P, where no slice ends.
+pub fn run_calmly(test: impl FnOnce()) {
+    let _watchdog = Watchdog::start();
+    let builder = Builder::new().procs(1);
+    build(builder.time_slice(Duration::from_secs(1000))).run(test);
+}
+
 /// Counts when it is dropped.
 #[derive(Debug)]
 pub struct Counted(pub Arc<AtomicUsize>);

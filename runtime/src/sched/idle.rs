@@ -395,3 +395,6 @@ mod loom_idle;
 #[cfg(all(test, gopark_loom))]
 #[path = "tests/loom_limit.rs"]
 mod loom_limit;
+#[cfg(all(test, gopark_loom))]
+#[path = "tests/searching.rs"]
+pub(crate) mod searching;

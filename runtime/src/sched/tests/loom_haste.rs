@@ -6,6 +6,7 @@ use loom::thread;
 use super::Haste;
 use crate::queue::local::LocalQueue;
 use crate::sched::hold::{Hold, Seen, Token};
+use crate::sched::idle::searching::searching;
 use crate::sched::idle::{Idle, Wake};
 
 /// The M that has the P at first, and the thief.
@@ -25,17 +26,11 @@ struct Fake {
 
 /// M runs on P 0; the thief holds P 1 and searches.
 fn fake(of: Of) -> Arc<Fake> {
-    let idle = Idle::new(2, 2, 4);
-    for n in [M, THIEF] {
-        let _ = idle.spare();
-        let m = idle.next_thread().unwrap();
-        assert_eq!((m, idle.join(m)), (n, Some(n)));
-    }
     let fake = Fake {
         hold: Hold::new(),
         queue: LocalQueue::new(false),
         haste: Haste::new(),
-        idle,
+        idle: searching(2, 2, 4),
         of,
     };
     fake.hold.take_up(Token::of(M));

@@ -4,6 +4,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use loom::thread;
 
+use super::searching::searching;
 use super::{Idle, Retract, Wake};
 use crate::shim::fence;
 
@@ -67,18 +68,13 @@ const LOOK_BEFORE_ANNOUNCING: Variant = Variant {
 /// `procs` Ps and as many Ms, each with the P of its number; they search.
 pub(super) fn fake(variant: Variant, procs: usize) -> Arc<Fake> {
     let fake = Fake {
-        idle: Idle::new(procs, PROCS_MAX, 3),
+        idle: searching(procs, PROCS_MAX, 3),
         limit: AtomicUsize::new(procs),
         global: AtomicU32::new(0),
         local: [AtomicU32::new(0), AtomicU32::new(0)],
         log: std::sync::Mutex::default(),
         variant,
     };
-    for n in 0..procs {
-        let _ = fake.idle.spare();
-        let m = fake.idle.next_thread().unwrap();
-        assert_eq!((m, fake.idle.join(m)), (n, Some(n)));
-    }
     Arc::new(fake)
 }
 

@@ -4,6 +4,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::Seedbed;
+use crate::sched::idle::searching::searching;
 use crate::sched::idle::{Idle, Retract, Wake};
 
 struct Fake {
@@ -42,14 +43,9 @@ fn sleeps(fake: &Fake) -> usize {
 fn model(spill: Spill) {
     loom::model(move || {
         let fake = Arc::new(Fake {
-            idle: Idle::new(2, 2, 3),
+            idle: searching(2, 2, 3),
             bed: Seedbed::new(),
         });
-        for n in 0..2 {
-            let _ = fake.idle.spare();
-            let m = fake.idle.next_thread().unwrap();
-            assert_eq!((m, fake.idle.join(m)), (n, Some(n)));
-        }
         // M0 has found work, and runs it.
         fake.idle.found();
         let sleeper = thread::spawn({
