@@ -130,8 +130,9 @@ pub(crate) const TOGETHER_MAX: usize = 5;
 
 /// Rounds of [`ROUNDS`] in which two hogs ran at the same time after `prepare`.
 ///
-/// Each hog writes its number where the other does: every change is a switch, unless both run.
-pub(crate) fn rounds_together(prepare: impl Fn(), finish: impl Fn()) -> usize {
+/// Each hog does `first`, then writes its number where the other does: every change is a switch,
+/// unless both run.
+pub(crate) fn rounds_together(first: fn(), prepare: impl Fn(), finish: impl Fn()) -> usize {
     let round = |_: &usize| {
         let stop = Arc::new(AtomicBool::new(false));
         let who = Arc::new(AtomicU64::new(0));
@@ -140,6 +141,7 @@ pub(crate) fn rounds_together(prepare: impl Fn(), finish: impl Fn()) -> usize {
             let (stop, who) = (Arc::clone(&stop), Arc::clone(&who));
             let switches = Arc::clone(&switches);
             gopark::spawn(move || {
+                first();
                 while !stop.load(Ordering::Relaxed) {
                     if who.swap(me, Ordering::Relaxed) != me {
                         switches.fetch_add(1, Ordering::Relaxed);
@@ -166,7 +168,7 @@ pub(crate) fn rounds_together(prepare: impl Fn(), finish: impl Fn()) -> usize {
 fn two_hogs_on_one_p_do_not_run_at_once() {
     let case = || {
         build(Builder::new().procs(1).time_slice(SLICE)).run(|| {
-            let together = rounds_together(|| (), || ());
+            let together = rounds_together(|| (), || (), || ());
             assert!(together <= TOGETHER_MAX, "in {together} rounds");
         });
     };

@@ -119,7 +119,7 @@ fn after_set_procs_of_one_hogs_no_longer_run_at_once() {
     let case = || {
         let shrink = || assert_eq!(set_procs(1), 3);
         build(Builder::new().procs(3).time_slice(SLICE)).run(|| {
-            let together = rounds_together(shrink, || _ = set_procs(3));
+            let together = rounds_together(|| (), shrink, || _ = set_procs(3));
             assert!(together <= TOGETHER_MAX, "in {together} rounds");
         });
     };

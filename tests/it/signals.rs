@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::hogs::{SLICE, TOGETHER_MAX, rounds_together};
+use gopark::blocking;
 use gopark::runtime::{Builder, Runtime};
 use gopark_tests::{Watchdog, alone, build, nap, run, spin, thread_id, wait_until};
 
@@ -254,4 +256,39 @@ fn hogs_are_detached_where_the_program_replaced_the_handler() {
     };
     let name = "signals::hogs_are_detached_where_the_program_replaced_the_handler";
     alone(name, |_| (), case);
+}
+
+/// System calls of several milliseconds, which use the core and which no signal ends.
+fn long_system_calls() {
+    const LEN: usize = 32 << 20;
+    const READ_WRITE: c_int = libc::PROT_READ | libc::PROT_WRITE;
+    const PRIVATE: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    for _ in 0..3 {
+        // SAFETY: new memory.
+        let memory = unsafe { libc::mmap(std::ptr::null_mut(), LEN, READ_WRITE, PRIVATE, -1, 0) };
+        assert_ne!(memory, libc::MAP_FAILED);
+        for advice in [libc::MADV_NOHUGEPAGE, libc::MADV_POPULATE_WRITE] {
+            // SAFETY: the memory is there and nobody else's.
+            unsafe { libc::madvise(memory, LEN, advice) };
+        }
+        // SAFETY: likewise, and nobody uses it any more.
+        assert_eq!(unsafe { libc::munmap(memory, LEN) }, 0);
+    }
+}
+
+/// A thread that is in the kernel does not answer, which says nothing about later.
+#[test]
+fn hogs_take_turns_after_long_system_calls() {
+    let case = || {
+        build(Builder::new().procs(1).time_slice(SLICE)).run(|| {
+            let calm_down = || blocking(|| nap(10 * SLICE));
+            let together = rounds_together(long_system_calls, calm_down, || ());
+            assert!(together <= TOGETHER_MAX, "in {together} rounds");
+        });
+    };
+    alone(
+        "signals::hogs_take_turns_after_long_system_calls",
+        |_| (),
+        case,
+    );
 }

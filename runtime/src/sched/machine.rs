@@ -80,6 +80,8 @@ pub(crate) struct Machine {
     /// The thread did not answer a signal, or blocks it: it is detached instead.
     pub(crate) is_deaf: AtomicBool,
     pub(crate) blocks_signal: AtomicBool,
+    /// The last signal has not reached the thread, though it ran.
+    pub(crate) is_late: AtomicBool,
     /// The goroutine is inside `blocking`.
     pub(crate) is_blocking: AtomicBool,
     /// sysmon took the P while user code ran; until the M notices.
@@ -127,6 +129,7 @@ impl Machine {
             current: AtomicPtr::new(ptr::null_mut()),
             is_deaf: AtomicBool::new(false),
             blocks_signal: AtomicBool::new(false),
+            is_late: AtomicBool::new(false),
             is_blocking: AtomicBool::new(false),
             is_detached: AtomicBool::new(false),
             shared: Cell::new(ptr::null()),
@@ -160,6 +163,7 @@ impl Machine {
         let deaf = thread::blocks(super::sysmon::preempt::SIGNAL);
         self.is_deaf.store(deaf, Ordering::Relaxed);
         self.blocks_signal.store(deaf, Ordering::Relaxed);
+        self.is_late.store(false, Ordering::Relaxed);
         self.is_detached.store(false, Ordering::Relaxed);
         // The waits of an idle M end when they should, not 50 µs later.
         thread::sleep_precisely();

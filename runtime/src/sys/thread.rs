@@ -4,6 +4,7 @@
 
 use std::ffi::c_int;
 use std::io::Write as _;
+use std::str::SplitAsciiWhitespace;
 use std::time::Duration;
 
 use rustix::fd::OwnedFd;
@@ -37,6 +38,24 @@ pub(crate) fn cpu_time(tid: i32) -> Option<Duration> {
 /// Whether the kernel lists a thread of this process as running or waiting for a core, as opposed
 /// to blocked. `None` when it cannot be told.
 pub(crate) fn is_running(tid: i32) -> Option<bool> {
+    stat(tid, |mut fields| Some(fields.next()? == "R"))
+}
+
+/// Whether `signal`, up to 31, was sent to a thread of this process, is not blocked, and has not
+/// reached it: it is in the kernel, or has not run. `None` when it cannot be told.
+pub(crate) fn is_on_its_way(tid: i32, signal: c_int) -> Option<bool> {
+    /// proc_pid_stat(5), counted from the state: of fields 31 and 32.
+    const PENDING: usize = 28;
+    stat(tid, |mut fields| {
+        let pending: u64 = fields.nth(PENDING)?.parse().ok()?;
+        let blocked: u64 = fields.next()?.parse().ok()?;
+        Some((pending & !blocked) >> (signal - 1) & 1 == 1)
+    })
+}
+
+/// What `read` makes of the kernel's line about a thread of this process: its fields from the
+/// state on, all numbers but that.
+fn stat<T>(tid: i32, read: impl FnOnce(SplitAsciiWhitespace<'_>) -> Option<T>) -> Option<T> {
     let mut path = [0u8; 40];
     let mut left = &mut path[..];
     write!(left, "/proc/self/task/{tid}/stat").ok()?;
@@ -44,11 +63,15 @@ pub(crate) fn is_running(tid: i32) -> Option<bool> {
     let path = std::str::from_utf8(&path[..len]).ok()?;
     let file: OwnedFd =
         rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let mut text = [0u8; 96];
+    let mut text = [0u8; 1024];
     let n = rustix::io::read(&file, &mut text).ok()?;
     // `12 (name) R ...`: the name may hold anything, at most 15 bytes of it.
     let close = text[..n].iter().rposition(|byte| *byte == b')')?;
-    text.get(close + 2).map(|state| *state == b'R')
+    read(
+        std::str::from_utf8(&text[close + 1..n])
+            .ok()?
+            .split_ascii_whitespace(),
+    )
 }
 
 /// Whether the calling thread blocks `signal`.
@@ -77,4 +100,34 @@ pub(crate) fn count() -> Option<usize> {
 /// ancestors included), as std reads them. At least 1.
 pub(crate) fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_tells_how_a_thread_and_its_signals_stand() {
+        // Ignored by default.
+        const SIGNAL: c_int = libc::SIGWINCH;
+        let me = id();
+        assert_eq!(is_running(me), Some(true));
+        assert_eq!(is_on_its_way(me, SIGNAL), Some(false));
+        let mask = |how| {
+            // SAFETY: zeroes are a valid set, and the signal exists.
+            let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+            // SAFETY: the set is valid.
+            unsafe { libc::sigaddset(&raw mut set, SIGNAL) };
+            // SAFETY: likewise; the mask is this thread's.
+            unsafe { libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut()) };
+        };
+        mask(libc::SIG_BLOCK);
+        signal(me, SIGNAL);
+        // Blocked, it is not on its way.
+        assert_eq!(is_on_its_way(me, SIGNAL), Some(false));
+        assert!(blocks(SIGNAL));
+        mask(libc::SIG_UNBLOCK);
+        assert_eq!(is_on_its_way(me, SIGNAL), Some(false));
+        assert_eq!(is_running(i32::MAX), None);
+    }
 }

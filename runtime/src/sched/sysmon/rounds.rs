@@ -210,7 +210,11 @@ impl<'a> Sysmon<'a> {
                 }
             }
             Preemption::Suspend | Preemption::Detach => {
-                self.detach(p, m, sight);
+                // One whom the signal has not reached will be called in when it has.
+                let is_late = machine.is_late.load(Ordering::Relaxed);
+                if self.detach(p, m, sight) && is_late {
+                    self.suspender.let_go(m);
+                }
             }
         }
     }

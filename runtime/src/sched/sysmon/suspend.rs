@@ -12,6 +12,9 @@
 //!    hog; it has no P to take, only a claim to queue.
 //! 5. *No answer*: a thread that blocks the signal, or whose handler was replaced. The request is
 //!    taken back and the thread is detached instead, for a second at least.
+//! 6. *Late*: the thread runs, but the signal is still on its way. It works in the kernel, or a
+//!    hypervisor has taken its core away, which the thread's CPU clock does not tell apart. It is
+//!    waited for a little longer, then detached until the signal has reached it.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -30,6 +33,8 @@ use crate::sys::{asymmetric, thread};
 const SUSPENDED_MAX: usize = 4;
 /// A thread that has run for this long after the signal does not answer it.
 const DEAF_AFTER: Duration = Duration::from_millis(2);
+/// The same, if the signal has not reached it.
+const LATE_AFTER: Duration = Duration::from_millis(5);
 /// A request is taken back after this, and made again later: the thread did not run at all.
 const ASKED_MAX: Duration = Duration::from_millis(20);
 
@@ -44,8 +49,9 @@ struct Asked {
     m: usize,
     at: Instant,
     ticks: u64,
-    /// The thread's CPU clock then.
+    /// The thread's CPU clock then, or when the signal was first seen to have reached it.
     clock: Option<Duration>,
+    reached: bool,
 }
 
 /// A thread that may run without a P.
@@ -89,6 +95,7 @@ impl Suspender {
         let open = machines.filter(|m| m.grant.is_requested()).count();
         let suspended = shared.suspended.load(Ordering::Relaxed) + open;
         m.is_deaf.load(Ordering::Relaxed)
+            || is_late(m)
             || m.shield.load(Ordering::Relaxed) != 0
             || suspended >= SUSPENDED_MAX * shared.procs.limit()
     }
@@ -119,6 +126,7 @@ impl Suspender {
             at: now,
             ticks: p.map_or(0, |p| p.counts.ticks.get()),
             clock: thread::cpu_time(tid),
+            reached: false,
         });
         thread::signal(tid, preempt::SIGNAL);
         true
@@ -160,10 +168,10 @@ impl Suspender {
         self.let_go = let_go;
     }
 
-    /// Steps 3 and 5.
+    /// Steps 3, 5 and 6.
     pub(crate) fn collect(&mut self, shared: &Shared, now: Instant) {
         let mut asked = std::mem::take(&mut self.asked);
-        asked.retain(|asked| {
+        asked.retain_mut(|asked| {
             let m = shared.machines.get(asked.m);
             let p = asked.p.map(|p| shared.proc(p));
             let answer = m.grant.answer();
@@ -181,13 +189,19 @@ impl Suspender {
                 return false;
             }
             let moved_on = p.is_some_and(|p| p.counts.ticks.get() != asked.ticks);
-            let is_deaf = !moved_on && has_run(asked, m, DEAF_AFTER);
-            let is_late = now.saturating_duration_since(asked.at) > ASKED_MAX;
-            if !moved_on && !is_deaf && !is_late {
+            let silence = if moved_on {
+                Silence::Short
+            } else {
+                silence(asked, m)
+            };
+            let is_over = now.saturating_duration_since(asked.at) > ASKED_MAX;
+            if !moved_on && silence == Silence::Short && !is_over {
                 return true;
             }
             if m.grant.cancel() {
-                m.is_deaf.fetch_or(is_deaf, Ordering::Relaxed);
+                m.is_deaf
+                    .fetch_or(silence == Silence::Deaf, Ordering::Relaxed);
+                m.is_late.store(silence == Silence::Late, Ordering::Relaxed);
             }
             // Not cancelled: it was suspended just now, and is taken next time.
             m.grant.is_suspended()
@@ -196,13 +210,49 @@ impl Suspender {
     }
 }
 
-/// Whether the thread has used `time` since it was asked.
-fn has_run(asked: &Asked, m: &Machine, time: Duration) -> bool {
+/// What it means that a thread has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    /// Nothing yet.
+    Short,
+    /// Step 6.
+    Late,
+    /// Step 5.
+    Deaf,
+}
+
+fn silence(asked: &mut Asked, m: &Machine) -> Silence {
     let now = thread::cpu_time(m.tid.load(Ordering::Relaxed));
-    match (asked.clock, now) {
-        (Some(before), Some(now)) => now.saturating_sub(before) >= time,
-        _ => false,
+    let ran = match (asked.clock, now) {
+        (Some(before), Some(now)) => now.saturating_sub(before),
+        _ => return Silence::Short,
+    };
+    if ran < DEAF_AFTER {
+        Silence::Short
+    } else if asked.reached {
+        Silence::Deaf
+    } else if !is_on_its_way(m) {
+        // It was in the kernel until now: from now on it could answer.
+        (asked.reached, asked.clock) = (true, now);
+        Silence::Short
+    } else if ran < LATE_AFTER {
+        Silence::Short
+    } else {
+        Silence::Late
     }
+}
+
+/// Whether the signal has not reached the thread.
+fn is_on_its_way(m: &Machine) -> bool {
+    let tid = m.tid.load(Ordering::Relaxed);
+    thread::is_on_its_way(tid, preempt::SIGNAL) == Some(true)
+}
+
+/// Whether the last signal has not, though the thread has run. Step 6.
+fn is_late(m: &Machine) -> bool {
+    let is_late = m.is_late.load(Ordering::Relaxed) && is_on_its_way(m);
+    m.is_late.store(is_late, Ordering::Relaxed);
+    is_late
 }
 
 /// The P of an M that sleeps in its handler.
