@@ -86,3 +86,23 @@ fn channel_operations_allocate_nothing() {
         });
     }
 }
+
+/// Neither with a stack that lies ready nor in a seed.
+#[test]
+fn goroutines_with_small_closures_allocate_nothing() {
+    const BURST: u64 = 64;
+    let _alone = ALONE.lock().unwrap();
+    for procs in [1, 2] {
+        run(procs, || {
+            let (sender, sums) = bounded(BURST as usize);
+            allocates_nothing("bursts of goroutines", || {
+                for n in 0..BURST {
+                    let sender = sender.clone();
+                    gopark::go(move || sender.send([n, 2 * n, 3 * n]).unwrap());
+                }
+                let sum = (0..BURST).map(|_| sums.recv().unwrap()[2]).sum::<u64>();
+                assert_eq!(sum, 3 * (BURST - 1) * BURST / 2);
+            });
+        });
+    }
+}

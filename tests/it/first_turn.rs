@@ -84,6 +84,47 @@ fn names_ids_and_large_closures_arrive_with_the_first_turn() {
     });
 }
 
+/// In a seed, in a box until the stack is there, in a box for good; whatever they are aligned to.
+#[test]
+fn closures_of_any_size_arrive_whole_and_are_dropped_once() {
+    #[repr(align(64))]
+    #[derive(Clone, Copy)]
+    struct Wide(u64);
+    fn burst<T: Copy + PartialEq + Send + 'static>(content: impl Fn(usize) -> T) {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let all: Vec<_> = (0..MANY)
+            .map(|n| {
+                let (kept, counted) = (content(n), Counted(Arc::clone(&drops)));
+                let body = move || {
+                    let _counted = counted;
+                    kept
+                };
+                gopark::spawn(body)
+            })
+            .collect();
+        for (n, handle) in all.into_iter().enumerate() {
+            assert!(handle.join().unwrap() == content(n));
+        }
+        assert_eq!(drops.load(Ordering::Relaxed), MANY);
+    }
+    impl PartialEq for Wide {
+        fn eq(&self, other: &Wide) -> bool {
+            assert_eq!(std::ptr::from_ref(self) as usize % 64, 0);
+            self.0 == other.0
+        }
+    }
+    run(2, || {
+        // With the counter: five words, six, and so on.
+        burst(|n| [n; 4]);
+        burst(|n| [n; 5]);
+        burst(|n| [n; 100]);
+        burst(|n| [n; 126]);
+        burst(|n| [n; 127]);
+        burst(|n| [n; 128]);
+        burst(|n| Wide(n as u64));
+    });
+}
+
 /// Large closures begin when somebody on a small stack leaves: they must not pass over that.
 #[test]
 fn large_closures_do_not_pass_over_the_stack_of_who_leaves() {

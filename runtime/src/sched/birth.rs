@@ -3,18 +3,17 @@
 //!
 //! A spawn takes a stack that lies in its P's cache: it is warm. If there is none, or it would be
 //! cold again when the turn comes, the goroutine gets a promise of one (`stack/src/promise.rs`) and
-//! is planted: its closure waits in a *germ* on the heap, and a seed goes through the queues in its
-//! place. The M that takes the seed from a queue redeems the promise, usually by the stack of one
-//! that has just ended, and makes the goroutine there. So of a hundred thousand that are spawned at
-//! once, and run one after the other, few ever touch a stack of their own.
+//! is planted: its closure waits in a *germ*, and the seed that has room for it goes through the
+//! queues in its place. The M that takes the seed from a queue redeems the promise, usually by the
+//! stack of one that has just ended, and makes the goroutine there. So of a hundred thousand that
+//! are spawned at once, and run one after the other, few ever touch a stack of their own.
 //!
 //! What others ask of it meanwhile is noted in the seed and told to the header
 //! (`task/seed_state.rs`). The seed is kept until the goroutine ends: handles go by it.
 
-#![expect(unsafe_code, reason = "keeps a closure of any type on the heap")]
+#![expect(unsafe_code, reason = "keeps a closure of any type in a seed")]
 
 use std::mem::ManuallyDrop;
-use std::ptr;
 
 use gopark_stack::{Promise, Stack};
 
@@ -22,14 +21,13 @@ use super::entry::{Birth, create_with, is_inline, place_below};
 use super::header::GRef;
 use super::machine::Machine;
 use super::place::{At, Place, ask_header};
-use super::seed::Seed;
+use super::seed::{Room, Seed};
 use crate::fatal::no_stack;
 use crate::task::name::Name;
 
 type Bear = unsafe fn(*mut Germ, Stack, Birth<'_>) -> GRef;
 
-/// What a goroutine will be made of; its closure follows. Small: of a burst of goroutines that then
-/// live on the heap keeps the room of as many.
+/// What a goroutine will be made of; its closure follows.
 struct Germ {
     bear: Bear,
     packet: *mut u8,
@@ -37,25 +35,28 @@ struct Germ {
     promise: Option<Promise>,
 }
 
-/// With a closure, or with the address of its box: one that is large must not pass over the stack
-/// of whoever leaves when its turn comes.
+/// With a closure; or with the address of its box, if that is larger than the room of a seed.
 #[repr(C)]
 struct Whole<F> {
     germ: Germ,
     f: F,
 }
 
-fn keep<F>(germ: Germ, f: F) -> *mut u8 {
-    Box::into_raw(Box::new(Whole { germ, f })).cast()
+const fn fits<F>() -> bool {
+    size_of::<Whole<F>>() <= size_of::<Room>() && align_of::<Whole<F>>() <= align_of::<Room>()
 }
 
-/// Frees what [`keep`] made, whose content was moved out.
-///
+const _: () = assert!(
+    fits::<[usize; 5]>() && !fits::<[usize; 6]>(),
+    "the room of a seed is said to be for closures of five words"
+);
+
 /// # Safety
-/// From `keep` with the same type, and not used any more.
-unsafe fn free<F>(whole: *mut Whole<F>) {
-    // SAFETY: the caller's promise; the wrapper has the layout of what it wraps.
-    drop(unsafe { Box::from_raw(whole.cast::<ManuallyDrop<Whole<F>>>()) });
+/// The room of `seed` is the caller's.
+unsafe fn fill<F>(seed: &Seed, germ: Germ, f: F) {
+    assert!(fits::<F>(), "a closure larger than the room of a seed");
+    // SAFETY: the caller's promise; it is large enough, and aligned.
+    unsafe { seed.room().cast::<Whole<F>>().write(Whole { germ, f }) };
 }
 
 /// Plants a goroutine that will run `f` and finish `packet` (if not null). The caller owns it and
@@ -76,12 +77,14 @@ where
         name: birth.name,
         promise: Some(promise),
     };
-    let kept = if is_inline::<F>() {
-        keep(germ, f)
+    if fits::<F>() {
+        // SAFETY: a seed that the caller has taken.
+        unsafe { fill(seed, germ, f) };
     } else {
-        keep(germ, Box::into_raw(Box::new(f)))
-    };
-    seed.plant(birth.id, birth.spawned_at, kept);
+        // SAFETY: likewise.
+        unsafe { fill(seed, germ, Box::into_raw(Box::new(f))) };
+    }
+    seed.plant(birth.id, birth.spawned_at);
     seed.into()
 }
 
@@ -92,30 +95,30 @@ unsafe fn bear<F, T>(germ: *mut Germ, stack: Stack, birth: Birth<'_>) -> GRef
 where
     F: FnOnce() -> T,
 {
-    // SAFETY: of `plant`.
-    let packet = unsafe { (*germ).packet };
-    if !is_inline::<F>() {
-        let whole = germ.cast::<Whole<*mut F>>();
-        // SAFETY: `plant` kept the box beside the germ.
-        let f = unsafe { (*whole).f };
-        // SAFETY: all was moved out.
-        unsafe { free(whole) };
-        // SAFETY: the box is ours.
-        return unsafe { create_with::<F, T>(stack, birth, |_| f.cast(), packet) };
-    }
-    let whole = germ.cast::<Whole<F>>();
-    // SAFETY: `plant` kept the closure beside the germ.
-    let f = unsafe { &raw const (*whole).f };
+    let f: *mut F = if fits::<F>() {
+        // SAFETY: `plant` put the closure behind the germ.
+        unsafe { &raw mut (*germ.cast::<Whole<F>>()).f }
+    } else {
+        // SAFETY: `plant` put the address of its box there.
+        unsafe { (*germ.cast::<Whole<*mut F>>()).f }
+    };
     let put = |header| {
+        if !is_inline::<F>() {
+            return f.cast();
+        }
         let place = place_below::<F>(header);
         // SAFETY: memory of the new stack, large enough; the closure is not used at `f` any more.
         unsafe { place.cast::<F>().copy_from_nonoverlapping(f, 1) };
         place
     };
-    // SAFETY: as `create_with` wants it.
+    // SAFETY: of `plant`.
+    let packet = unsafe { (*germ).packet };
+    // SAFETY: as `create_with` wants it: an `F` that is not inline does not fit, and has a box.
     let g = unsafe { create_with::<F, T>(stack, birth, put, packet) };
-    // SAFETY: all was moved out.
-    unsafe { free(whole) };
+    if is_inline::<F>() && !fits::<F>() {
+        // SAFETY: `plant`'s box, whose content was moved out; the wrapper has its layout.
+        drop(unsafe { Box::from_raw(f.cast::<ManuallyDrop<F>>()) });
+    }
     g
 }
 
@@ -131,8 +134,8 @@ pub(crate) fn born(m: &Machine, place: Place) -> GRef {
 #[cold]
 #[inline(never)]
 fn first_turn(m: &Machine, seed: &'static Seed) -> GRef {
-    let germ: *mut Germ = ptr::with_exposed_provenance_mut(seed.state.germ());
-    // SAFETY: the entry of the queue is ours, and with it the germ, until `bear`.
+    let germ: *mut Germ = seed.room().cast();
+    // SAFETY: the entry of the queue is ours, and with it the room.
     let (bear, has_handle, name, promise) = unsafe {
         let germ = &mut *germ;
         let has_handle = !germ.packet.is_null();

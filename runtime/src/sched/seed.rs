@@ -1,9 +1,20 @@
 //! Seeds: what stands for a goroutine that has no stack yet.
 //!
-//! A seed is three words of a chunk that is never freed, so that late handles may look at it. Its
+//! A seed is a piece of a chunk that is never freed, so that late handles may look at it. Its
 //! state (`task/seed_state.rs`) says whose it is. Chunks belong to a runtime, and to another one
 //! when that has ended. Free seeds are kept by Ps, and exchanged in batches.
+//!
+//! It has room for what a goroutine will be made of (`birth.rs`). With a closure of up to five
+//! words that saves an allocation, which another thread would free. So many as wait at the same
+//! time at most are kept, of 96 bytes each.
 
+#![expect(
+    unsafe_code,
+    reason = "shares seeds whose room belongs to one at a time"
+)]
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,26 +30,41 @@ const CHUNK: usize = 1024;
 
 type Chunk = &'static [Seed];
 
+/// Memory of a seed for a germ, with a closure of five words. More would cost those who live on
+/// after a burst, fewer would let more closures go to the heap.
+pub(crate) type Room = [MaybeUninit<usize>; 9];
+
 /// See the top of this file.
 #[derive(Debug)]
 pub(crate) struct Seed {
     pub(crate) state: SeedState,
     /// Of the goroutine that `state` names.
     pub(crate) spawned_at: Whence,
+    room: UnsafeCell<Room>,
 }
+
+// SAFETY: the room is touched only by who spawns the goroutine, then by the owner of its queue
+// entry: the queue hands it over.
+unsafe impl Sync for Seed {}
 
 impl Seed {
     fn new() -> Seed {
         Seed {
             state: SeedState::new(),
             spawned_at: Whence::new(),
+            room: UnsafeCell::new([MaybeUninit::uninit(); 9]),
         }
     }
 
-    /// Makes a free seed stand for goroutine `id`.
-    pub(crate) fn plant(&self, id: u64, spawned_at: &'static Location<'static>, germ: *mut u8) {
+    /// Its room: the caller's, if the seed is free and his, or in a queue entry of his.
+    pub(crate) fn room(&self) -> *mut Room {
+        self.room.get()
+    }
+
+    /// Makes a free seed, whose room is filled, stand for goroutine `id`.
+    pub(crate) fn plant(&self, id: u64, spawned_at: &'static Location<'static>) {
         self.spawned_at.set(spawned_at);
-        self.state.plant(id, germ.expose_provenance());
+        self.state.plant(id);
     }
 }
 

@@ -41,15 +41,27 @@ pub(crate) fn is_running(tid: i32) -> Option<bool> {
     stat(tid, |mut fields| Some(fields.next()? == "R"))
 }
 
-/// Whether `signal`, up to 31, was sent to a thread of this process, is not blocked, and has not
-/// reached it: it is in the kernel, or has not run. `None` when it cannot be told.
-pub(crate) fn is_on_its_way(tid: i32, signal: c_int) -> Option<bool> {
+/// How a signal stands with a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// It was sent to the thread and has not reached it.
+    pub(crate) is_pending: bool,
+    pub(crate) is_blocked: bool,
+}
+
+/// How `signal`, up to 31, stands with a thread of this process. `None` when it cannot be told.
+pub(crate) fn standing(tid: i32, signal: c_int) -> Option<Standing> {
     /// proc_pid_stat(5), counted from the state: of fields 31 and 32.
     const PENDING: usize = 28;
     stat(tid, |mut fields| {
-        let pending: u64 = fields.nth(PENDING)?.parse().ok()?;
-        let blocked: u64 = fields.next()?.parse().ok()?;
-        Some((pending & !blocked) >> (signal - 1) & 1 == 1)
+        let has = |field: Option<&str>| {
+            let set: u64 = field?.parse().ok()?;
+            Some(set >> (signal - 1) & 1 == 1)
+        };
+        Some(Standing {
+            is_pending: has(fields.nth(PENDING))?,
+            is_blocked: has(fields.next())?,
+        })
     })
 }
 
@@ -111,8 +123,15 @@ mod tests {
         // Ignored by default.
         const SIGNAL: c_int = libc::SIGWINCH;
         let me = id();
+        let stands = |is_pending, is_blocked| {
+            let expected = Standing {
+                is_pending,
+                is_blocked,
+            };
+            assert_eq!(standing(me, SIGNAL), Some(expected));
+        };
         assert_eq!(is_running(me), Some(true));
-        assert_eq!(is_on_its_way(me, SIGNAL), Some(false));
+        stands(false, false);
         let mask = |how| {
             // SAFETY: zeroes are a valid set, and the signal exists.
             let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
@@ -122,12 +141,12 @@ mod tests {
             unsafe { libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut()) };
         };
         mask(libc::SIG_BLOCK);
-        signal(me, SIGNAL);
-        // Blocked, it is not on its way.
-        assert_eq!(is_on_its_way(me, SIGNAL), Some(false));
+        stands(false, true);
         assert!(blocks(SIGNAL));
+        signal(me, SIGNAL);
+        stands(true, true);
         mask(libc::SIG_UNBLOCK);
-        assert_eq!(is_on_its_way(me, SIGNAL), Some(false));
-        assert_eq!(is_running(i32::MAX), None);
+        stands(false, false);
+        assert_eq!(standing(i32::MAX, SIGNAL), None);
     }
 }

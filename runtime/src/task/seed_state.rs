@@ -3,7 +3,7 @@
 //! ```text
 //!   63  12    5      4       3      2..0
 //!  +------+-------+------+--------+-------+
-//!  |  id  | TOKEN | STOP | CANCEL | phase |      and an address: its germ's, then its header's
+//!  |  id  | TOKEN | STOP | CANCEL | phase |      and an address: its header's, once it has one
 //!  +------+-------+------+--------+-------+
 //! ```
 //!
@@ -17,9 +17,9 @@
 //! phase is `Born`. 2. The M stores the address of the header, then the phase `Born`, and takes the
 //! bits along. So a request is either among the bits that the M takes, or finds the header.
 //!
-//! An asker who finds `Born` reads the address and then the word once more: if that is the same,
-//! the address is a header's, and not the germ's of somebody who was planted meanwhile. Whose
-//! header is said by the id, as always: headers are never unmapped, and ids never used twice.
+//! An asker who finds `Born` reads the address, and may read that of whoever was born here later.
+//! Whose header it is is said by the id, as always: headers are never unmapped, and ids never used
+//! twice.
 //!
 //! Modelled in `tests/loom_seed.rs`, each with a seeded bug: `ask_against_birth`,
 //! `late_ask_against_reuse`.
@@ -78,30 +78,21 @@ impl Asks {
 #[derive(Debug)]
 pub(crate) struct SeedState {
     word: AtomicU64,
-    address: AtomicUsize,
+    header: AtomicUsize,
 }
 
 impl SeedState {
     pub(crate) fn new() -> SeedState {
         SeedState {
             word: AtomicU64::new(FREE),
-            address: AtomicUsize::new(0),
+            header: AtomicUsize::new(0),
         }
     }
 
-    /// `Free` to `Unborn`, by whoever spawns goroutine `id`, which will grow from the germ at this
-    /// address.
-    pub(crate) fn plant(&self, id: u64, germ: usize) {
-        // Release: who reads it finds that the one before has ended; pairs with `ask`.
-        self.address.store(germ, Ordering::Release);
+    /// `Free` to `Unborn`, by whoever spawns goroutine `id`.
+    pub(crate) fn plant(&self, id: u64) {
         // Release: for reports, who read what was written to the seed before.
         self.word.store(id << ID_SHIFT | UNBORN, Ordering::Release);
-    }
-
-    /// The address of the germ. For the owner of the entry.
-    pub(crate) fn germ(&self) -> usize {
-        // Relaxed: the queue has brought it.
-        self.address.load(Ordering::Relaxed)
     }
 
     /// The id of the goroutine; 0 when there is none.
@@ -125,14 +116,8 @@ impl SeedState {
                 return Asked::Gone;
             }
             if word & PHASE == BORN {
-                // Acquire: a germ comes after the end of this one, which the next look then sees.
-                let header = self.address.load(Ordering::Acquire);
-                let now = self.word.load(Ordering::Acquire);
-                if now == word {
-                    return Asked::Born(header);
-                }
-                word = now;
-                continue;
+                // Relaxed: ordered by the word; a later one's does no harm.
+                return Asked::Born(self.header.load(Ordering::Relaxed));
             }
             // Release: publishes what the asker wrote; pairs with `bear`.
             match self.word.compare_exchange_weak(
@@ -151,7 +136,7 @@ impl SeedState {
     /// header at this address is asked.
     pub(crate) fn bear(&self, id: u64, header: usize) -> Asks {
         // Relaxed: published by the word.
-        self.address.store(header, Ordering::Relaxed);
+        self.header.store(header, Ordering::Relaxed);
         // AcqRel: publishes the header, takes over what the askers wrote.
         let before = self.word.swap(id << ID_SHIFT | BORN, Ordering::AcqRel);
         debug_assert_eq!(before & PHASE, UNBORN);

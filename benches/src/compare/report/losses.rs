@@ -22,7 +22,6 @@ pub(super) struct Loss<'a> {
 
 /// What was found out about them, by workload and metric.
 const REASONS: &[(&str, &str, &str)] = &[
-    ("spawn-100k", "ns", FREED_ELSEWHERE),
     ("parked-10k", "bytes", PAGES),
     ("parked-100k", "bytes", PAGES),
     ("parked-1m", "bytes", PAGES),
@@ -38,12 +37,6 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("hogs", "p50", THREADS_SHARE),
     ("hogs", "p99", THREADS_SHARE),
 ];
-
-/// Of goroutines that are spawned on one core and run on the other.
-const FREED_ELSEWHERE: &str = "\
-    The spawner allocates a packet for the result and a box for the closure, which the other \
-    thread frees, and glibc's malloc takes a lock for that: with jemalloc preloaded the same \
-    program takes 504 ns instead of 877, where Go takes 668 (two cores, in turns).";
 
 /// Of the memory of stacks.
 const PAGES: &str = "\

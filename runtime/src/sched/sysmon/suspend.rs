@@ -14,7 +14,8 @@
 //!    taken back and the thread is detached instead, for a second at least.
 //! 6. *Late*: the thread runs, but the signal is still on its way. It works in the kernel, or a
 //!    hypervisor has taken its core away, which the thread's CPU clock does not tell apart. It is
-//!    waited for a little longer, then detached until the signal has reached it.
+//!    waited for a little longer, then detached until the signal has reached it. That one then
+//!    finds no request, and goes to whoever handled it before.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -31,11 +32,12 @@ use crate::sys::{asymmetric, thread};
 
 /// Suspended threads for each P; beyond that hogs are detached.
 const SUSPENDED_MAX: usize = 4;
-/// A thread that has run for this long after the signal does not answer it.
+/// A thread that has run for this long after the signal has reached it does not answer it.
 const DEAF_AFTER: Duration = Duration::from_millis(2);
-/// The same, if the signal has not reached it.
+/// One that has run for this long without that is not waited for; or, if it has run for
+/// [`DEAF_AFTER`] at least, after [`ASKED_MAX`].
 const LATE_AFTER: Duration = Duration::from_millis(5);
-/// A request is taken back after this, and made again later: the thread did not run at all.
+/// A request is taken back after this, and made again later: the thread has hardly run.
 const ASKED_MAX: Duration = Duration::from_millis(20);
 
 /// Detached threads that are watched, at most; others run on beside the Ps.
@@ -47,9 +49,10 @@ struct Asked {
     /// The P that the M holds; `None` for a detached one.
     p: Option<usize>,
     m: usize,
+    /// When it was asked, or when the signal was first seen to have reached it.
     at: Instant,
     ticks: u64,
-    /// The thread's CPU clock then, or when the signal was first seen to have reached it.
+    /// The thread's CPU clock at the same time.
     clock: Option<Duration>,
     reached: bool,
 }
@@ -189,13 +192,14 @@ impl Suspender {
                 return false;
             }
             let moved_on = p.is_some_and(|p| p.counts.ticks.get() != asked.ticks);
+            let is_over = now.saturating_duration_since(asked.at) > ASKED_MAX;
             let silence = if moved_on {
                 Silence::Short
             } else {
-                silence(asked, m)
+                silence(asked, m, now)
             };
-            let is_over = now.saturating_duration_since(asked.at) > ASKED_MAX;
-            if !moved_on && silence == Silence::Short && !is_over {
+            let goes_on = silence == Silence::Reached || silence == Silence::Short && !is_over;
+            if !moved_on && goes_on {
                 return true;
             }
             if m.grant.cancel() {
@@ -213,18 +217,20 @@ impl Suspender {
 /// What it means that a thread has not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Silence {
-    /// Nothing yet.
+    /// Nothing: it has hardly run.
     Short,
+    /// The signal has reached it, it seems: from now on it could answer.
+    Reached,
     /// Step 6.
     Late,
     /// Step 5.
     Deaf,
 }
 
-fn silence(asked: &mut Asked, m: &Machine) -> Silence {
-    let now = thread::cpu_time(m.tid.load(Ordering::Relaxed));
-    let ran = match (asked.clock, now) {
-        (Some(before), Some(now)) => now.saturating_sub(before),
+fn silence(asked: &mut Asked, m: &Machine, now: Instant) -> Silence {
+    let clock = thread::cpu_time(m.tid.load(Ordering::Relaxed));
+    let ran = match (asked.clock, clock) {
+        (Some(before), Some(clock)) => clock.saturating_sub(before),
         _ => return Silence::Short,
     };
     if ran < DEAF_AFTER {
@@ -232,20 +238,19 @@ fn silence(asked: &mut Asked, m: &Machine) -> Silence {
     } else if asked.reached {
         Silence::Deaf
     } else if !is_on_its_way(m) {
-        // It was in the kernel until now: from now on it could answer.
-        (asked.reached, asked.clock) = (true, now);
-        Silence::Short
-    } else if ran < LATE_AFTER {
+        (asked.reached, asked.at, asked.clock) = (true, now, clock);
+        Silence::Reached
+    } else if ran < LATE_AFTER && now.saturating_duration_since(asked.at) <= ASKED_MAX {
         Silence::Short
     } else {
         Silence::Late
     }
 }
 
-/// Whether the signal has not reached the thread.
+/// Whether the signal will reach the thread: it is in the kernel, or has not run.
 fn is_on_its_way(m: &Machine) -> bool {
-    let tid = m.tid.load(Ordering::Relaxed);
-    thread::is_on_its_way(tid, preempt::SIGNAL) == Some(true)
+    let standing = thread::standing(m.tid.load(Ordering::Relaxed), preempt::SIGNAL);
+    standing.is_some_and(|signal| signal.is_pending && !signal.is_blocked)
 }
 
 /// Whether the last signal has not, though the thread has run. Step 6.
