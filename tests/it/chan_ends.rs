@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gopark::chan::{self, RecvTimeoutError, TryRecvError};
-use gopark_tests::{Counted, Watchdog, nap, run, runtime};
+use gopark_tests::{Counted, Watchdog, alone, nap, run, runtime};
 
 use crate::chan::{CAPS, make};
 
@@ -130,4 +130,39 @@ fn moments_are_delivered_when_they_come() {
     let _watchdog = Watchdog::start();
     case();
     run(1, case);
+}
+
+/// Locks of channels fence in another way from the first runtime on: who used them before, and
+/// who uses them meanwhile, is woken.
+#[test]
+fn threads_go_on_while_the_first_runtime_of_a_process_begins() {
+    const EACH: usize = 2000;
+    let case = || {
+        let (sender, receiver) = chan::bounded(1);
+        let threads: Vec<_> = (0..6)
+            .flat_map(|_| {
+                let (sender, receiver) = (sender.clone(), receiver.clone());
+                let sends = std::thread::spawn(move || {
+                    (0..EACH).for_each(|n| sender.send(n).unwrap());
+                });
+                let receives = std::thread::spawn(move || {
+                    (0..EACH).for_each(|_| _ = receiver.recv().unwrap());
+                });
+                [sends, receives]
+            })
+            .collect();
+        nap(Duration::from_millis(1));
+        run(2, || {
+            for n in 0..EACH {
+                sender.send(n).unwrap();
+                receiver.recv().unwrap();
+            }
+        });
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        assert!(receiver.is_empty());
+    };
+    let name = "chan_ends::threads_go_on_while_the_first_runtime_of_a_process_begins";
+    alone(name, |_| (), case);
 }

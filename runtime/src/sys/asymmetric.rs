@@ -60,6 +60,16 @@ impl Light {
         Light { by_fence }
     }
 
+    /// In the way that is chosen now, or by a fence as long as none is: for what plain threads use
+    /// before there is a runtime, too. To be asked before the store.
+    #[inline(always)]
+    pub(crate) fn now() -> Light {
+        // Acquire: who finds `membarrier` chosen looks for the other party after that, and so
+        // finds one who has found it not chosen yet, and only fenced.
+        let by_fence = WAY.load(Ordering::Acquire) != KERNEL;
+        Light { by_fence }
+    }
+
     /// Orders the caller's earlier stores before its later loads, as seen by a thread that calls
     /// [`heavy`].
     #[inline(always)]

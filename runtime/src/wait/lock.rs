@@ -3,14 +3,8 @@
 //! Its holder is pinned: it is not suspended at the end of its slice, so nobody waits for long. No
 //! code of the program runs under it: no clone, no drop of a value, no waker.
 //!
-//! | word        | meaning                                         |
-//! |-------------|-------------------------------------------------|
-//! | `FREE`      | nobody holds it                                 |
-//! | `HELD`      | somebody does, and nobody sleeps                |
-//! | `CONTENDED` | somebody does, and others may sleep on the word |
-//!
 //! It is std's mutex without what makes a guard heavy: no poison, so it is two words, which stay in
-//! registers.
+//! registers. And a release is no locked instruction (`lock_word.rs`).
 
 #![expect(unsafe_code, reason = "gives out what it protects")]
 
@@ -18,15 +12,12 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
+use super::lock_word::LockWord;
 use crate::sched::header::G;
 use crate::sched::machine::{pin, unpin};
 use crate::sys::futex;
-
-const FREE: u32 = 0;
-const HELD: u32 = 1;
-const CONTENDED: u32 = 2;
 
 /// Pauses between two looks of one who finds it held: more each time, then he sleeps. They are many
 /// from the start: each look takes the holder's line away from him, and while nobody looks, a
@@ -37,18 +28,17 @@ const PAUSES_MAX: u32 = 128;
 
 /// See the top of this file.
 pub(crate) struct Lock<T> {
-    word: AtomicU32,
+    words: LockWord,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: thread A's guard is the only access until its unlock (Release); thread B's lock (Acquire)
-// comes after.
+// SAFETY: thread A's guard is the only access until its release; thread B's `take` comes after.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     pub(crate) const fn new(value: T) -> Lock<T> {
         Lock {
-            word: AtomicU32::new(FREE),
+            words: LockWord::of(AtomicU32::new(0), AtomicU32::new(0)),
             value: UnsafeCell::new(value),
         }
     }
@@ -60,11 +50,7 @@ impl<T> Lock<T> {
         if let Some(g) = g {
             pin(g);
         }
-        // Acquire: pairs with the unlock.
-        let taken = self
-            .word
-            .compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed);
-        if taken.is_err() {
+        if !self.words.take() {
             self.wait();
         }
         Guard {
@@ -83,19 +69,13 @@ impl<T> Lock<T> {
                 std::hint::spin_loop();
             }
             pauses *= 2;
-            let is_free = self.word.load(Ordering::Relaxed) == FREE;
-            // Acquire: pairs with the unlock.
-            let take = || {
-                self.word
-                    .compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed)
-            };
-            if is_free && take().is_ok() {
+            if self.words.is_free() && self.words.take() {
                 return;
             }
         }
-        // Acquire: pairs with the unlock. Whoever slept cannot know that nobody else does.
-        while self.word.swap(CONTENDED, Ordering::Acquire) != FREE {
-            futex::wait(&self.word, CONTENDED, None);
+        while !self.words.take_or_note() {
+            let (word, value) = self.words.bed();
+            futex::wait(word, value, None);
         }
     }
 }
@@ -146,9 +126,8 @@ impl<T> Drop for Guard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         // Unlocked first: whoever waits for the lock must not wait for a suspended thread.
-        // Release: pairs with the lock.
-        if self.lock.word.swap(FREE, Ordering::Release) == CONTENDED {
-            futex::wake(&self.lock.word);
+        if self.lock.words.release() {
+            futex::wake(self.lock.words.bed().0);
         }
         if let Some(g) = self.g {
             unpin(g.machine());

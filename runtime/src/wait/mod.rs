@@ -21,6 +21,8 @@ pub(crate) mod lock;
 #[cfg(gopark_loom)]
 #[path = "tests/loom_lock.rs"]
 pub(crate) mod lock;
+#[cfg(any(not(gopark_loom), test))]
+pub(crate) mod lock_word;
 #[cfg(not(gopark_loom))]
 pub(crate) mod parker;
 #[cfg(gopark_loom)]
