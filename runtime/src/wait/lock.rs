@@ -3,8 +3,8 @@
 //! Its holder is pinned: it is not suspended at the end of its slice, so nobody waits for long. No
 //! code of the program runs under it: no clone, no drop of a value, no waker.
 //!
-//! It is std's mutex without what makes a guard heavy: no poison, so it is two words, which stay in
-//! registers. And a release is no locked instruction (`lock_word.rs`).
+//! A guard knows no poison, so it is two words, which stay in registers; and a release is no locked
+//! instruction (`lock_word.rs`).
 
 #![expect(unsafe_code, reason = "gives out what it protects")]
 

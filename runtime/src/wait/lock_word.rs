@@ -7,17 +7,19 @@
 //! *Release:* R1 the lock is free; R2 light fence; R3 look for sleepers, and if there may be some:
 //! R4 take the note out, wake one.
 //!
-//! *Who has waited in vain:* W1 note that somebody sleeps; W2 heavy fence; W3 try once more; W4
-//! sleep on the note, as long as it is there, and begin again.
+//! *Who has waited in vain:* W1 note that somebody sleeps; W2 try: it is mostly free for one who
+//! was woken; W3 heavy fence; W4 try once more; W5 sleep on the note, as long as it is there, and
+//! begin again.
 //!
 //! # Proof sketch
 //!
-//! By the fences R3 sees the note of W1, or W3 sees the lock of R1 free. Who takes the note out
-//! wakes one who sleeps on it; W4 of one who does not sleep yet finds it gone. One who was woken
-//! begins with W1, so there is a note again for the others. So as long as anybody sleeps there is
-//! the note, or somebody awake who will leave it before he has the lock or sleeps.
+//! By the fences R3 sees the note of W1, or W4 sees the lock of R1 free. Who takes the note out
+//! wakes one who sleeps on it; W5 of one who does not sleep yet finds it gone. One who was woken
+//! begins with W1, so there is a note again for the others, which his own release sees. So as long
+//! as anybody sleeps there is the note, or somebody awake who will leave it before he has the lock
+//! or sleeps.
 //!
-//! Sleeping on the other word would not do: between R4 and W4 somebody else may have the lock
+//! Sleeping on the other word would not do: between R4 and W5 somebody else may have the lock
 //! again, who finds no note.
 //!
 //! # Invariants
@@ -61,16 +63,18 @@ impl LockWord {
         self.held.load(Ordering::Relaxed) == FREE
     }
 
-    /// W1 to W3, by one who has waited in vain: takes the lock, or shall sleep.
+    /// W1 to W4, by one who has waited in vain: takes the lock, or shall sleep.
     pub(crate) fn take_or_note(&self) -> bool {
         // A store would do; the model checker orders only a swap after that of a release.
         // Relaxed: ordered by the fence.
         self.sleepers.swap(SOMEBODY, Ordering::Relaxed);
-        heavy();
-        self.take()
+        self.take() || {
+            heavy();
+            self.take()
+        }
     }
 
-    /// W4: the word to sleep on, and its value as long as nobody wakes.
+    /// W5: the word to sleep on, and its value as long as nobody wakes.
     pub(crate) fn bed(&self) -> (&AtomicU32, u32) {
         (&self.sleepers, SOMEBODY)
     }

@@ -160,3 +160,19 @@ fn loom_seeded_bug_a_note_after_the_look_is_found_among_three() {
         },
     );
 }
+
+#[test]
+#[should_panic = "somebody sleeps for ever"]
+fn loom_seeded_bug_note_without_a_fence_is_found() {
+    let take_or_note = |words: &LockWord| {
+        words.sleepers.swap(SOMEBODY, Ordering::Relaxed);
+        words.take()
+    };
+    take_and_release(
+        2,
+        Variant {
+            take_or_note,
+            ..REAL
+        },
+    );
+}
