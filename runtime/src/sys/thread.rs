@@ -43,14 +43,14 @@ pub(crate) fn is_running(tid: i32) -> Option<bool> {
 
 /// How a signal stands with a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct SignalState {
     /// It was sent to the thread and has not reached it.
     pub(crate) is_pending: bool,
     pub(crate) is_blocked: bool,
 }
 
 /// How `signal`, up to 31, stands with a thread of this process. `None` when it cannot be told.
-pub(crate) fn standing(tid: i32, signal: c_int) -> Option<Standing> {
+pub(crate) fn signal_state(tid: i32, signal: c_int) -> Option<SignalState> {
     /// proc_pid_stat(5), counted from the state: of fields 31 and 32.
     const PENDING: usize = 28;
     stat(tid, |mut fields| {
@@ -58,7 +58,7 @@ pub(crate) fn standing(tid: i32, signal: c_int) -> Option<Standing> {
             let set: u64 = field?.parse().ok()?;
             Some(set >> (signal - 1) & 1 == 1)
         };
-        Some(Standing {
+        Some(SignalState {
             is_pending: has(fields.nth(PENDING))?,
             is_blocked: has(fields.next())?,
         })
@@ -124,11 +124,11 @@ mod tests {
         const SIGNAL: c_int = libc::SIGWINCH;
         let me = id();
         let stands = |is_pending, is_blocked| {
-            let expected = Standing {
+            let expected = SignalState {
                 is_pending,
                 is_blocked,
             };
-            assert_eq!(standing(me, SIGNAL), Some(expected));
+            assert_eq!(signal_state(me, SIGNAL), Some(expected));
         };
         assert_eq!(is_running(me), Some(true));
         stands(false, false);
@@ -147,6 +147,6 @@ mod tests {
         stands(true, true);
         mask(libc::SIG_UNBLOCK);
         stands(false, false);
-        assert_eq!(standing(i32::MAX, SIGNAL), None);
+        assert_eq!(signal_state(i32::MAX, SIGNAL), None);
     }
 }

@@ -249,8 +249,8 @@ fn silence(asked: &mut Asked, m: &Machine, now: Instant) -> Silence {
 
 /// Whether the signal will reach the thread: it is in the kernel, or has not run.
 fn is_on_its_way(m: &Machine) -> bool {
-    let standing = thread::standing(m.tid.load(Ordering::Relaxed), preempt::SIGNAL);
-    standing.is_some_and(|signal| signal.is_pending && !signal.is_blocked)
+    let state = thread::signal_state(m.tid.load(Ordering::Relaxed), preempt::SIGNAL);
+    state.is_some_and(|signal| signal.is_pending && !signal.is_blocked)
 }
 
 /// Whether the last signal has not, though the thread has run. Step 6.
