@@ -126,13 +126,13 @@ fn two_hogs_share_a_p() {
 pub(crate) const SLICE: Duration = Duration::from_millis(2);
 const ROUNDS: usize = 20;
 /// A thread that was suspended for 100 ms runs on: on a busy machine that happens.
-pub(crate) const TOGETHER_MAX: usize = 5;
+const TOGETHER_MAX: usize = 5;
 
 /// Rounds of [`ROUNDS`] in which two hogs ran at the same time after `prepare`.
 ///
 /// Each hog does `first`, then writes its number where the other does: every change is a switch,
 /// unless both run.
-pub(crate) fn rounds_together(first: fn(), prepare: impl Fn(), finish: impl Fn()) -> usize {
+fn rounds_together(first: fn(), prepare: impl Fn(), finish: impl Fn()) -> usize {
     let round = |_: &usize| {
         let stop = Arc::new(AtomicBool::new(false));
         let who = Arc::new(AtomicU64::new(0));
@@ -164,14 +164,18 @@ pub(crate) fn rounds_together(first: fn(), prepare: impl Fn(), finish: impl Fn()
     (0..ROUNDS).filter(round).count()
 }
 
+/// Two hogs do not run at the same time, in a runtime with so many Ps of which `prepare` leaves
+/// one; see [`rounds_together`].
+pub(crate) fn hogs_take_turns(procs: usize, first: fn(), prepare: impl Fn(), finish: impl Fn()) {
+    build(Builder::new().procs(procs).time_slice(SLICE)).run(|| {
+        let together = rounds_together(first, prepare, finish);
+        assert!(together <= TOGETHER_MAX, "in {together} rounds");
+    });
+}
+
 #[test]
 fn two_hogs_on_one_p_do_not_run_at_once() {
-    let case = || {
-        build(Builder::new().procs(1).time_slice(SLICE)).run(|| {
-            let together = rounds_together(|| (), || (), || ());
-            assert!(together <= TOGETHER_MAX, "in {together} rounds");
-        });
-    };
+    let case = || hogs_take_turns(1, || (), || (), || ());
     alone("hogs::two_hogs_on_one_p_do_not_run_at_once", |_| (), case);
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::hogs::{SLICE, TOGETHER_MAX, rounds_together};
+use crate::hogs::hogs_take_turns;
 use gopark::runtime::Builder;
 use gopark::{blocking, procs, set_procs};
 use gopark_tests::{
@@ -118,10 +118,7 @@ fn the_number_can_be_changed_from_odd_places() {
 fn after_set_procs_of_one_hogs_no_longer_run_at_once() {
     let case = || {
         let shrink = || assert_eq!(set_procs(1), 3);
-        build(Builder::new().procs(3).time_slice(SLICE)).run(|| {
-            let together = rounds_together(|| (), shrink, || _ = set_procs(3));
-            assert!(together <= TOGETHER_MAX, "in {together} rounds");
-        });
+        hogs_take_turns(3, || (), shrink, || _ = set_procs(3));
     };
     let name = "procs::after_set_procs_of_one_hogs_no_longer_run_at_once";
     alone(name, |_| (), case);

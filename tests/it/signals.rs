@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::hogs::{SLICE, TOGETHER_MAX, rounds_together};
+use crate::hogs::{SLICE, hogs_take_turns};
 use gopark::blocking;
 use gopark::runtime::{Builder, Runtime};
 use gopark_tests::{Watchdog, alone, build, nap, run, spin, thread_id, wait_until};
@@ -281,11 +281,8 @@ fn long_system_calls() {
 #[test]
 fn hogs_take_turns_after_long_system_calls() {
     let case = || {
-        build(Builder::new().procs(1).time_slice(SLICE)).run(|| {
-            let calm_down = || blocking(|| nap(10 * SLICE));
-            let together = rounds_together(long_system_calls, calm_down, || ());
-            assert!(together <= TOGETHER_MAX, "in {together} rounds");
-        });
+        let calm_down = || blocking(|| nap(10 * SLICE));
+        hogs_take_turns(1, long_system_calls, calm_down, || ());
     };
     alone(
         "signals::hogs_take_turns_after_long_system_calls",

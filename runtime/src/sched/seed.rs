@@ -32,7 +32,8 @@ type Chunk = &'static [Seed];
 
 /// Memory of a seed for a germ, with a closure of five words. More would cost those who live on
 /// after a burst, fewer would let more closures go to the heap.
-pub(crate) type Room = [MaybeUninit<usize>; 9];
+pub(crate) type Room = [MaybeUninit<usize>; ROOM_WORDS];
+const ROOM_WORDS: usize = 9;
 
 /// See the top of this file.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Seed {
         Seed {
             state: SeedState::new(),
             spawned_at: Whence::new(),
-            room: UnsafeCell::new([MaybeUninit::uninit(); 9]),
+            room: UnsafeCell::new([MaybeUninit::uninit(); ROOM_WORDS]),
         }
     }
 

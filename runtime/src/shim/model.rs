@@ -15,10 +15,6 @@ impl Light {
         Light
     }
 
-    pub(crate) fn now() -> Light {
-        Light
-    }
-
     pub(crate) fn fence(self) {
         // SeqCst: pairs with `heavy`.
         fence(Ordering::SeqCst);

@@ -35,7 +35,7 @@ pub(crate) fn choose(fences: bool) -> io::Result<()> {
         KERNEL
     };
     // Relaxed: every M is started after this, by a thread that has come through here; for other
-    // threads see `Light::now`.
+    // threads see `Light::chosen`.
     match WAY.compare_exchange(UNKNOWN, wanted, Ordering::Relaxed, Ordering::Relaxed) {
         Err(KERNEL) if fences => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -51,22 +51,17 @@ fn register() -> bool {
         && membarrier(MembarrierCommand::PrivateExpedited).is_ok()
 }
 
-/// The side that runs often, in the way that was chosen before this was made.
+/// The side that runs often.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Light {
     by_fence: bool,
 }
 
 impl Light {
-    pub(crate) fn chosen() -> Light {
-        let by_fence = WAY.load(Ordering::Relaxed) == FENCES;
-        Light { by_fence }
-    }
-
     /// In the way that is chosen now, or by a fence as long as none is: for what plain threads use
     /// before there is a runtime, too.
     #[inline(always)]
-    pub(crate) fn now() -> Light {
+    pub(crate) fn chosen() -> Light {
         // Acquire: its later loads come after this one. If it finds `membarrier` chosen, and the
         // other party has found, after its fence, that it is not, then what that party stored is
         // seen. (Both processors make a store visible to all others at once; the language alone
@@ -97,7 +92,7 @@ fn light_by_fence() {
 pub(crate) fn heavy() {
     // SeqCst: pairs with `light`.
     fence(Ordering::SeqCst);
-    // Relaxed: after the fence; see `Light::now`.
+    // Relaxed: after the fence; see `Light::chosen`.
     if WAY.load(Ordering::Relaxed) == KERNEL
         && let Err(error) = membarrier(MembarrierCommand::PrivateExpedited)
     {

@@ -82,7 +82,7 @@ impl LockWord {
     /// R1 to R4, by the holder: whether he must wake one who sleeps on [`LockWord::bed`].
     #[inline(always)]
     pub(crate) fn release(&self) -> bool {
-        let light = Light::now();
+        let light = Light::chosen();
         // Release: pairs with `take`.
         self.held.store(FREE, Ordering::Release);
         light.fence();

@@ -192,14 +192,12 @@ impl Suspender {
                 return false;
             }
             let moved_on = p.is_some_and(|p| p.counts.ticks.get() != asked.ticks);
-            let is_over = now.saturating_duration_since(asked.at) > ASKED_MAX;
             let silence = if moved_on {
-                Silence::Short
+                Silence::Void
             } else {
                 silence(asked, m, now)
             };
-            let goes_on = silence == Silence::Reached || silence == Silence::Short && !is_over;
-            if !moved_on && goes_on {
+            if silence == Silence::Short {
                 return true;
             }
             if m.grant.cancel() {
@@ -217,10 +215,10 @@ impl Suspender {
 /// What it means that a thread has not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Silence {
-    /// Nothing: it has hardly run.
+    /// Nothing yet.
     Short,
-    /// The signal has reached it, it seems: from now on it could answer.
-    Reached,
+    /// Nothing, and the request is void: it has hardly run, or has come by itself.
+    Void,
     /// Step 6.
     Late,
     /// Step 5.
@@ -228,19 +226,25 @@ enum Silence {
 }
 
 fn silence(asked: &mut Asked, m: &Machine, now: Instant) -> Silence {
+    let is_over = now.saturating_duration_since(asked.at) > ASKED_MAX;
     let clock = thread::cpu_time(m.tid.load(Ordering::Relaxed));
     let ran = match (asked.clock, clock) {
         (Some(before), Some(clock)) => clock.saturating_sub(before),
-        _ => return Silence::Short,
+        _ => Duration::ZERO,
     };
     if ran < DEAF_AFTER {
-        Silence::Short
+        if is_over {
+            Silence::Void
+        } else {
+            Silence::Short
+        }
     } else if asked.reached {
         Silence::Deaf
     } else if !is_on_its_way(m) {
+        // From now on it could answer.
         (asked.reached, asked.at, asked.clock) = (true, now, clock);
-        Silence::Reached
-    } else if ran < LATE_AFTER && now.saturating_duration_since(asked.at) <= ASKED_MAX {
+        Silence::Short
+    } else if ran < LATE_AFTER && !is_over {
         Silence::Short
     } else {
         Silence::Late

@@ -22,6 +22,14 @@ const REAL: Variant = Variant {
     release: LockWord::release,
 };
 
+/// The real one, but for how it leaves the note.
+fn noting(take_or_note: fn(&LockWord) -> bool) -> Variant {
+    Variant {
+        take_or_note,
+        ..REAL
+    }
+}
+
 /// A lock, what it protects, and how many sleep in the kernel, which has a lock of its own.
 struct Fake {
     words: LockWord,
@@ -138,13 +146,7 @@ fn loom_seeded_bug_one_look_before_the_note_is_found() {
         }
         taken
     };
-    take_and_release(
-        2,
-        Variant {
-            take_or_note,
-            ..REAL
-        },
-    );
+    take_and_release(2, noting(take_or_note));
 }
 
 #[test]
@@ -152,13 +154,7 @@ fn loom_seeded_bug_one_look_before_the_note_is_found() {
 fn loom_seeded_bug_a_note_after_the_look_is_found_among_three() {
     // Who was woken tries the lock before he leaves the note for the others.
     let take_or_note = |words: &LockWord| words.take() || words.take_or_note();
-    take_and_release(
-        3,
-        Variant {
-            take_or_note,
-            ..REAL
-        },
-    );
+    take_and_release(3, noting(take_or_note));
 }
 
 #[test]
@@ -168,11 +164,5 @@ fn loom_seeded_bug_note_without_a_fence_is_found() {
         words.sleepers.swap(SOMEBODY, Ordering::Relaxed);
         words.take()
     };
-    take_and_release(
-        2,
-        Variant {
-            take_or_note,
-            ..REAL
-        },
-    );
+    take_and_release(2, noting(take_or_note));
 }
