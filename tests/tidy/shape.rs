@@ -6,10 +6,10 @@
 use crate::repo::{File, Offence};
 use crate::scan::{scan, words};
 
-const FILE_LINES_MAX: usize = 400;
+const FILE_LINES_MAX: usize = 800;
 const LINE_COLUMNS_MAX: usize = 100;
 
-/// At most 400 lines; the first is a title.
+/// At most 800 lines; the first is a title.
 pub(crate) fn length_and_title(file: &File) -> Vec<Offence> {
     let mut offences = Vec::new();
     let lines = file.text.lines().count();
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_long_file_and_a_missing_title_are_found() {
         let long = "//! Title.\n".repeat(FILE_LINES_MAX + 1);
-        assert_eq!(lines(length_and_title, &long), [401]);
+        assert_eq!(lines(length_and_title, &long), [801]);
         assert_eq!(lines(length_and_title, "use a;\n//! Title.\n"), [1]);
         assert_eq!(lines(length_and_title, "//! Title.\n"), []);
     }
