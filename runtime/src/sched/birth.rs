@@ -17,7 +17,7 @@ use std::mem::ManuallyDrop;
 
 use gopark_stack::{Promise, Stack};
 
-use super::entry::{Birth, create_with, is_inline, place_below};
+use super::entry::{Birth, create_with, place_below};
 use super::header::GRef;
 use super::machine::Machine;
 use super::place::{At, Place, ask_header};
@@ -103,9 +103,6 @@ where
         unsafe { (*germ.cast::<Whole<*mut F>>()).f }
     };
     let put = |header| {
-        if !is_inline::<F>() {
-            return f.cast();
-        }
         let place = place_below::<F>(header);
         // SAFETY: memory of the new stack, large enough; the closure is not used at `f` any more.
         unsafe { place.cast::<F>().copy_from_nonoverlapping(f, 1) };
@@ -113,9 +110,9 @@ where
     };
     // SAFETY: of `plant`.
     let packet = unsafe { (*germ).packet };
-    // SAFETY: as `create_with` wants it: an `F` that is not inline does not fit, and has a box.
+    // SAFETY: as `create_with` wants it.
     let g = unsafe { create_with::<F, T>(stack, birth, put, packet) };
-    if is_inline::<F>() && !fits::<F>() {
+    if !fits::<F>() {
         // SAFETY: `plant`'s box, whose content was moved out; the wrapper has its layout.
         drop(unsafe { Box::from_raw(f.cast::<ManuallyDrop<F>>()) });
     }

@@ -7,6 +7,8 @@
 //!  +--------+-----+----------------------+----------------------+------
 //! ```
 //!
+//! A larger closure lies in a box, and here is the closure that calls it (`large.rs`).
+//!
 //! The entry catches every panic: none crosses the root, where backtraces end.
 
 #![expect(
@@ -21,6 +23,7 @@ use gopark_stack::Stack;
 use gopark_stack::switch::Context;
 
 use super::header::{Body, G, GRef};
+use super::large;
 use super::packet::{Packet, drop_result};
 use crate::fatal::no_unwind;
 use crate::sched::locals;
@@ -29,14 +32,6 @@ use crate::sched::park;
 use crate::sched::run;
 use crate::sched::shared::Shared;
 use crate::task::name::Name;
-
-/// Closures up to this size are stored on the new stack; larger ones are boxed.
-const INLINE_BYTES_MAX: usize = 1024;
-const INLINE_ALIGN_MAX: usize = 64;
-
-pub(crate) const fn is_inline<F>() -> bool {
-    size_of::<F>() <= INLINE_BYTES_MAX && align_of::<F>() <= INLINE_ALIGN_MAX
-}
 
 /// What a new goroutine is made of.
 #[derive(Debug)]
@@ -55,9 +50,6 @@ where
     F: FnOnce() -> T,
 {
     let put = |header| {
-        if !is_inline::<F>() {
-            return Box::into_raw(Box::new(f)).cast();
-        }
         let place = place_below::<F>(header);
         // SAFETY: aligned memory of the new stack, large enough, and nobody else's.
         unsafe { place.cast::<F>().write(f) };
@@ -67,16 +59,17 @@ where
     unsafe { create_with::<F, T>(stack, birth, put, packet) }
 }
 
-/// Where a closure that is stored inline lies below a header.
+/// Where a closure lies below a header.
 pub(crate) fn place_below<F>(header: *mut u8) -> *mut u8 {
-    ((header as usize - size_of::<F>()) & !(INLINE_ALIGN_MAX - 1)) as *mut u8
+    assert!(!large::is_large::<F>(), "a large closure is boxed before");
+    ((header as usize - size_of::<F>()) & !(large::ALIGN_MAX - 1)) as *mut u8
 }
 
 /// The same with a closure that somebody else puts there, and says where.
 ///
 /// # Safety
 /// `put` is called once, with the header of a stack where nothing lies. It puts an `F` at
-/// [`place_below`] that header if [`is_inline`] says so, otherwise into a box: the address.
+/// [`place_below`] that header: the address.
 #[inline]
 pub(crate) unsafe fn create_with<F, T>(
     stack: Stack,
@@ -91,11 +84,6 @@ where
     let low = stack.low().as_ptr();
     std::mem::forget(stack);
     let closure = put(header.as_ptr());
-    let top = if is_inline::<F>() {
-        closure
-    } else {
-        header.as_ptr()
-    };
     let body = Body {
         context: UnsafeCell::new(Context::empty()),
         run: run_closure::<F, T>,
@@ -116,7 +104,7 @@ where
     // SAFETY: the goroutine is ours: nobody else refers to its context.
     let context = unsafe { &mut *context };
     // SAFETY: the stack below the closure is unused and lives until the goroutine has ended.
-    unsafe { context.prepare(top, low, entry, header.as_ptr()) };
+    unsafe { context.prepare(closure, low, entry, header.as_ptr()) };
     g.to_ref()
 }
 
@@ -150,16 +138,17 @@ unsafe fn run_closure<F, T>(g: &G)
 where
     F: FnOnce() -> T,
 {
-    let f = if is_inline::<F>() {
-        // SAFETY: `create` wrote it there.
-        unsafe { g.closure.cast::<F>().read() }
-    } else {
-        // SAFETY: `create` made the box.
-        *unsafe { Box::from_raw(g.closure.cast::<F>()) }
-    };
+    // SAFETY: `create` wrote it there.
+    let f = unsafe { g.closure.cast::<F>().read() };
+    let packet = g.packet;
     let body = || {
         park::begin(g);
-        f()
+        let value = large::call(f);
+        // Without a packet it is no value that anybody could miss: `()`.
+        if !packet.is_null() {
+            // SAFETY: `create` was given the packet for this type; `finish` comes below.
+            unsafe { Packet::<T>::put(packet, value) };
+        }
     };
     let outcome = catch_unwind(AssertUnwindSafe(body));
     if g.has_locals() {
@@ -169,11 +158,10 @@ where
             locals::drop_all(g);
         });
     }
-    let packet = g.packet;
     if packet.is_null() {
         drop_result(outcome);
     } else {
-        // SAFETY: `create` was given the packet for this type.
+        // SAFETY: as above; the value is there unless `body` panicked.
         unsafe { Packet::<T>::finish(packet, outcome) };
     }
 }

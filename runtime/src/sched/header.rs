@@ -96,7 +96,7 @@ pub(crate) struct Body {
     /// Migrate mode: number of the machine that ran it last, plus one; or 0.
     pub(crate) ran_on: Cell<u32>,
     pub(crate) run: Run,
-    /// The closure, on the stack below this header, or a box with it.
+    /// The closure, on the stack below this header.
     pub(crate) closure: *mut u8,
     /// The join packet; null when detached from the start.
     pub(crate) packet: *mut u8,

@@ -11,6 +11,7 @@ use std::panic::Location;
 use gopark_stack::{Class, Promise, Stack};
 
 use super::hand_off;
+use super::large;
 use super::machine::{Machine, Standing, pin, unpin, unsuspended};
 use super::park;
 use super::processor::Supply;
@@ -97,7 +98,24 @@ impl Cradle {
 }
 
 /// Makes a goroutine of the caller's runtime and makes it ready: itself and its id.
+#[inline]
 pub(crate) fn here<F, T>(
+    me: &G,
+    options: Options,
+    f: F,
+    packet: *mut u8,
+) -> io::Result<(Place, u64)>
+where
+    F: FnOnce() -> T,
+{
+    if const { large::is_large::<F>() } {
+        let f = large::boxed(f);
+        return small_here::<_, T>(me, options, move || large::call_boxed(f), packet);
+    }
+    small_here::<F, T>(me, options, f, packet)
+}
+
+fn small_here<F, T>(
     me: &G,
     options: Options,
     f: F,
@@ -144,8 +162,25 @@ where
     Ok((place, id))
 }
 
-/// The same from outside the runtime.
+/// Makes a goroutine of a runtime that is not the caller's, and makes it ready.
+#[inline]
 pub(crate) fn outside<F, T>(
+    shared: &Shared,
+    options: Options,
+    f: F,
+    packet: *mut u8,
+) -> io::Result<(Place, u64)>
+where
+    F: FnOnce() -> T,
+{
+    if const { large::is_large::<F>() } {
+        let f = large::boxed(f);
+        return small_outside::<_, T>(shared, options, move || large::call_boxed(f), packet);
+    }
+    small_outside::<F, T>(shared, options, f, packet)
+}
+
+fn small_outside<F, T>(
     shared: &Shared,
     options: Options,
     f: F,

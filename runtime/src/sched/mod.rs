@@ -26,6 +26,8 @@ pub(crate) mod idle;
 #[cfg(not(gopark_loom))]
 pub(crate) mod interrupt;
 #[cfg(not(gopark_loom))]
+pub(crate) mod large;
+#[cfg(not(gopark_loom))]
 pub(crate) mod launch;
 pub(crate) mod lists;
 #[cfg(not(gopark_loom))]

@@ -1,4 +1,8 @@
 //! The result of a goroutine, apart from its stack, so that the stack is free for reuse at once.
+//!
+//! The value is written to its place in the packet by the goroutine and read from there by the
+//! handle. In between it passes by no other place: each copy of a large value costs the compiler
+//! far more than the program (see `large.rs`). What is not the value is the same for all types.
 
 #![expect(
     unsafe_code,
@@ -7,6 +11,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -15,6 +20,7 @@ use std::task::Waker;
 use std::thread::Thread;
 
 use super::bound::Deaf;
+use super::large;
 use super::machine::unsuspended;
 use super::park::{Cancelled, Decided, Waiter};
 use super::service::deadlock::WAITING_THREADS;
@@ -81,15 +87,26 @@ pub(crate) trait Company: Send + Sync {
 
 /// Owned by a goroutine and its handle together: see `packet_state.rs`.
 pub(crate) struct Packet<T> {
-    state: PacketState,
-    sleeper: UnsafeCell<Option<Sleeper>>,
-    content: UnsafeCell<Option<Content<T>>>,
+    head: Head,
+    value: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// The goroutine's first; the handle's when it is an outcome, and published.
-enum Content<T> {
+/// What packets of all types have.
+struct Head {
+    state: PacketState,
+    sleeper: UnsafeCell<Option<Sleeper>>,
+    fate: UnsafeCell<Fate>,
+}
+
+/// How it went: the goroutine's until the result is published, then the handle's.
+enum Fate {
+    /// The goroutine has not ended; or the result was taken.
+    Open,
+    /// The goroutine has not ended, and has company.
     Company(Arc<dyn Company>),
-    Outcome(Outcome<T>),
+    /// The value is in its place.
+    Value,
+    Panic(Box<dyn Any + Send>),
 }
 
 /// The handle's share of a packet.
@@ -101,47 +118,45 @@ unsafe impl<T: Send> Send for Receiver<T> {}
 // SAFETY: through a shared reference only the state word is read.
 unsafe impl<T: Send> Sync for Receiver<T> {}
 
-impl<T> Packet<T> {
-    /// A packet: the handle's share, and the goroutine's as an address for [`Packet::finish`].
-    pub(crate) fn pair(company: Option<Arc<dyn Company>>) -> (Receiver<T>, *mut u8) {
-        let packet = Box::new(Packet {
+impl Head {
+    fn new(company: Option<Arc<dyn Company>>) -> Head {
+        Head {
             state: PacketState::new(),
             sleeper: UnsafeCell::new(None),
-            content: UnsafeCell::new(company.map(Content::Company)),
-        });
-        let raw = NonNull::from(Box::leak(packet));
-        (Receiver(raw), raw.as_ptr().cast())
+            fate: UnsafeCell::new(company.map_or(Fate::Open, Fate::Company)),
+        }
     }
 
-    /// Leaves the outcome for the handle and wakes it.
+    /// Publishes how it went and wakes the handle: the company of the goroutine, which is still to
+    /// be told, and whether the packet is to be freed.
     ///
     /// # Safety
-    /// - `packet` came from [`Packet::<T>::pair`];
-    /// - this is called once.
-    pub(crate) unsafe fn finish(packet: *mut u8, outcome: Outcome<T>) {
-        let packet: *mut Packet<T> = packet.cast();
-        // SAFETY: the goroutine's share keeps the packet alive until `finish` or `publish` below.
-        let this = unsafe { &*packet };
-        // SAFETY: invariant 2: the content is the goroutine's until `finish`.
-        let company = match unsafe { (*this.content.get()).take() } {
-            Some(Content::Company(company)) => Some(company),
+    /// - the goroutine's share keeps the packet alive;
+    /// - this is called once; with `Ok` the value is in its place.
+    unsafe fn finish(
+        &self,
+        outcome: Result<(), Box<dyn Any + Send>>,
+    ) -> (Option<Arc<dyn Company>>, Finish) {
+        // SAFETY: invariant 2: the fate is the goroutine's until `finish`.
+        let fate = unsafe { &mut *self.fate.get() };
+        let company = match std::mem::replace(fate, Fate::Open) {
+            Fate::Company(company) => Some(company),
             _ => None,
         };
-        let outcome = match (&company, outcome) {
-            (Some(company), Err(payload)) => Err(company.failed(payload)),
-            (_, outcome) => outcome,
+        *fate = match (&company, outcome) {
+            (_, Ok(())) => Fate::Value,
+            (Some(company), Err(payload)) => Fate::Panic(company.failed(payload)),
+            (None, Err(payload)) => Fate::Panic(payload),
         };
-        // SAFETY: as above.
-        unsafe { *this.content.get() = Some(Content::Outcome(outcome)) };
         // Not suspended in between: somebody may wait for `publish`.
         let (finish, woken) = unsuspended(|| {
-            let finish = this.state.finish();
+            let finish = self.state.finish();
             let woken = (finish == Finish::TakeWaiter).then(|| {
                 // SAFETY: invariant 1: `Taking` gives the slot to us.
-                let sleeper = unsafe { (*this.sleeper.get()).take() };
+                let sleeper = unsafe { (*self.sleeper.get()).take() };
                 let sleeper = sleeper.expect("a registered waiter is in the slot");
                 let woken = sleeper.decide();
-                this.state.publish();
+                self.state.publish();
                 woken
             });
             (finish, woken)
@@ -149,12 +164,64 @@ impl<T> Packet<T> {
         if let Some(woken) = woken {
             woken.go();
         }
+        (company, finish)
+    }
+}
+
+impl<T> Packet<T> {
+    /// A packet: the handle's share, and the goroutine's as an address for [`Packet::put`] and
+    /// [`Packet::finish`].
+    pub(crate) fn pair(company: Option<Arc<dyn Company>>) -> (Receiver<T>, *mut u8) {
+        // The value's place is not copied to the heap, as it would be from a whole packet.
+        let packet: *mut Packet<T> = Box::into_raw(Box::<Packet<T>>::new_uninit()).cast();
+        // SAFETY: memory for a packet.
+        let head = unsafe { &raw mut (*packet).head };
+        // SAFETY: in bounds of it; the value's place needs nothing.
+        unsafe { head.write(Head::new(company)) };
+        let raw = NonNull::new(packet).expect("a box is not null");
+        (Receiver(raw), raw.as_ptr().cast())
+    }
+
+    /// Leaves the value for the handle, which is not told yet.
+    ///
+    /// # Safety
+    /// - `packet` came from [`Packet::<T>::pair`];
+    /// - this is called once at most, before [`Packet::finish`], which is called with `Ok` then.
+    #[inline(always)]
+    pub(crate) unsafe fn put(packet: *mut u8, value: T) {
+        let packet: *mut Packet<T> = packet.cast();
+        // SAFETY: the goroutine's share keeps the packet alive.
+        let place = unsafe { (*packet).value.get() };
+        // SAFETY: invariant 2: it is the goroutine's.
+        unsafe { place.cast::<T>().write(value) };
+    }
+
+    /// Tells the handle: the value was put there, or the goroutine panicked.
+    ///
+    /// # Safety
+    /// - `packet` came from [`Packet::<T>::pair`];
+    /// - this is called once, with `Ok` after [`Packet::put`].
+    pub(crate) unsafe fn finish(packet: *mut u8, outcome: Result<(), Box<dyn Any + Send>>) {
+        let packet: *mut Packet<T> = packet.cast();
+        // SAFETY: the goroutine's share keeps the packet alive until `finish` or `publish`.
+        let head = unsafe { &(*packet).head };
+        // SAFETY: passed on.
+        let (company, finish) = unsafe { head.finish(outcome) };
         if finish == Finish::Free {
             // SAFETY: the handle is gone: the packet is ours alone.
             drop_result(unsafe { Box::from_raw(packet) });
         }
         if let Some(company) = company {
             company.left();
+        }
+    }
+}
+
+impl<T> Drop for Packet<T> {
+    fn drop(&mut self) {
+        if matches!(self.head.fate.get_mut(), Fate::Value) {
+            // SAFETY: it is there, and nobody took it.
+            unsafe { self.value.get_mut().assume_init_drop() };
         }
     }
 }
@@ -176,13 +243,14 @@ pub(crate) fn drop_result<T>(result: T) {
 }
 
 impl<T> Receiver<T> {
-    fn packet(&self) -> &Packet<T> {
-        // SAFETY: the handle's share keeps the packet alive.
-        unsafe { self.0.as_ref() }
+    fn head(&self) -> &Head {
+        // SAFETY: the handle's share keeps the packet alive; of a value that is being written
+        // nothing is borrowed.
+        unsafe { &(*self.0.as_ptr()).head }
     }
 
     pub(crate) fn is_done(&self) -> bool {
-        self.packet().state.is_done()
+        self.head().state.is_done()
     }
 
     /// Blocks the calling thread until the result is there; at most once.
@@ -199,10 +267,10 @@ impl<T> Receiver<T> {
 
     /// Registers who shall be woken by the result; not while somebody is registered.
     pub(crate) fn register(&mut self, sleeper: Sleeper) -> Wait {
-        let packet = self.packet();
+        let head = self.head();
         // SAFETY: invariant 1: the slot is the handle's until `wait`.
-        unsafe { *packet.sleeper.get() = Some(sleeper) };
-        packet.state.wait()
+        unsafe { *head.sleeper.get() = Some(sleeper) };
+        head.state.wait()
     }
 
     /// Takes back whom the handle has registered, if anybody: nobody is woken any more. Otherwise
@@ -211,9 +279,9 @@ impl<T> Receiver<T> {
         if self.is_done() {
             return Withdraw::Done;
         }
-        if self.packet().state.withdraw() == Withdraw::Pending {
+        if self.head().state.withdraw() == Withdraw::Pending {
             // SAFETY: invariant 1: the slot is the handle's again.
-            drop(unsafe { (*self.packet().sleeper.get()).take() });
+            drop(unsafe { (*self.head().sleeper.get()).take() });
             return Withdraw::Pending;
         }
         // The goroutine takes the sleeper out: a few instructions, in which it is not suspended.
@@ -224,12 +292,34 @@ impl<T> Receiver<T> {
     }
 
     /// Takes the outcome of a goroutine that is done.
+    #[inline(always)]
     pub(crate) fn take(&mut self) -> Outcome<T> {
+        if const { large::is_large::<T>() } {
+            self.take_large()
+        } else {
+            self.take_from_packet()
+        }
+    }
+
+    #[inline(never)]
+    fn take_large(&mut self) -> Outcome<T> {
+        self.take_from_packet()
+    }
+
+    #[inline(always)]
+    fn take_from_packet(&mut self) -> Outcome<T> {
         assert!(self.is_done(), "a result was taken before it was there");
-        // SAFETY: invariant 2: done, so the content is the handle's.
-        match unsafe { (*self.packet().content.get()).take() } {
-            Some(Content::Outcome(outcome)) => outcome,
-            _ => panic!("an outcome is taken once"),
+        // SAFETY: invariant 2: done, so the fate is the handle's.
+        let fate = unsafe { &mut *self.head().fate.get() };
+        match std::mem::replace(fate, Fate::Open) {
+            Fate::Value => {
+                // SAFETY: the packet is alive.
+                let place = unsafe { (*self.0.as_ptr()).value.get() };
+                // SAFETY: the value is there, and the handle's; it is taken once.
+                Ok(unsafe { place.cast::<T>().read() })
+            }
+            Fate::Panic(payload) => Err(payload),
+            Fate::Open | Fate::Company(_) => panic!("an outcome is taken once"),
         }
     }
 }
@@ -238,7 +328,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         let _ = self.withdraw();
         loop {
-            match self.packet().state.detach() {
+            match self.head().state.detach() {
                 Detach::Leave => return,
                 Detach::Again => std::thread::yield_now(),
                 Detach::Free => break,
