@@ -96,6 +96,7 @@ pub use crate::{
 #[cfg(not(gopark_loom))]
 pub mod runtime {
     pub use crate::api::builder::Builder;
+    pub use crate::api::handle::Handle;
     pub use crate::api::leaked::{Leaked, LeakedGoroutine};
     pub use crate::api::runtime::Runtime;
     pub use crate::sched::service::metrics::{Metrics, ProcMetrics};

@@ -83,9 +83,10 @@ pub fn current() -> Goroutine {
     try_current().expect("gopark::current called outside a goroutine")
 }
 
-/// The goroutine that is running, if any.
+/// The goroutine that is running, if any. Also where its code is on another stack now, such as that
+/// of a coroutine.
 pub fn try_current() -> Option<Goroutine> {
-    G::current().map(|g| Goroutine::new(g.to_ref().into(), g.state.id(), g.name()))
+    G::of_thread().map(|g| Goroutine::new(g.to_ref().into(), g.state.id(), g.name()))
 }
 
 /// Lets other goroutines run: the caller goes to the tail of its P's queue. Returns at once when no
@@ -105,5 +106,5 @@ pub fn yield_now() {
 /// Outside a goroutine. Unwinds with [`Cancelled`](crate::Cancelled) when the runtime is dropped.
 #[track_caller]
 pub fn park() {
-    park::park_by_token(G::current().expect("gopark::park called outside a goroutine"));
+    park::park_by_token(G::must_be_current("gopark::park"));
 }

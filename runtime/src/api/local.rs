@@ -92,7 +92,7 @@ impl<T: 'static> LocalKey<T> {
     /// # Errors
     /// Outside a goroutine.
     pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
-        let g = G::current().ok_or(AccessError)?;
+        let g = G::of_thread().ok_or(AccessError)?;
         let key = ptr::from_ref(self).addr();
         let value: Rc<dyn Any> = match locals::get(g, key) {
             Some(value) => value,

@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod future;
 pub(crate) mod goroutine;
+pub(crate) mod handle;
 pub(crate) mod join;
 pub(crate) mod join_set;
 pub(crate) mod leaked;

@@ -16,7 +16,7 @@ pub fn num_cpu() -> usize {
 /// Outside a runtime.
 #[track_caller]
 pub fn procs() -> usize {
-    current("gopark::procs").machine().shared().procs.limit()
+    of_thread("gopark::procs").machine().shared().procs.limit()
 }
 
 /// Sets how many goroutines run at the same time in the caller's runtime, and returns the number
@@ -30,7 +30,7 @@ pub fn procs() -> usize {
 #[doc(alias = "GOMAXPROCS")]
 #[track_caller]
 pub fn set_procs(procs: usize) -> usize {
-    resize::set_procs(current("gopark::set_procs"), procs)
+    resize::set_procs(G::must_be_current("gopark::set_procs"), procs)
 }
 
 /// Goroutines of the caller's runtime that have not ended, the caller included; may be too large by
@@ -41,11 +41,11 @@ pub fn set_procs(procs: usize) -> usize {
 #[doc(alias = "NumGoroutine")]
 #[track_caller]
 pub fn num_goroutines() -> usize {
-    let g = current("gopark::num_goroutines");
+    let g = of_thread("gopark::num_goroutines");
     g.machine().shared().live() as usize
 }
 
 #[track_caller]
-fn current<'a>(call: &str) -> &'a G {
-    G::current().unwrap_or_else(|| panic!("{call} called outside a runtime"))
+fn of_thread<'a>(call: &str) -> &'a G {
+    G::of_thread().unwrap_or_else(|| panic!("{call} called outside a runtime"))
 }

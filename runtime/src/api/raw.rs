@@ -23,7 +23,7 @@ pub use crate::sched::park::Waiter;
 #[doc(alias = "gopark")]
 #[track_caller]
 pub fn park(commit: impl FnOnce(Waiter) -> bool) {
-    let g = G::current().expect("gopark::raw::park called outside a goroutine");
+    let g = G::must_be_current("gopark::raw::park");
     let waiter = Waiter::of(g);
     park::park_with(g, Wait::Raw, move || commit(waiter));
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use gopark_stack::{Line, Part};
 
 use crate::api::builder::Builder;
+use crate::api::handle::Handle;
 use crate::api::join::JoinHandle;
 use crate::api::leaked::Leaked;
 use crate::api::scope::{Scope, scope_in};
@@ -96,6 +97,12 @@ impl Runtime {
             Ok(handle) => handle,
             Err(error) => panic!("gopark::Runtime::spawn: {error}"),
         }
+    }
+
+    /// A handle for spawning that may be cloned, sent and kept anywhere. It does not keep the
+    /// runtime from ending.
+    pub fn handle(&self) -> Handle {
+        Handle::new(Arc::downgrade(&self.shared))
     }
 
     /// [`scope`](fn@crate::scope) for goroutines of this runtime, from anywhere: `f` runs on the

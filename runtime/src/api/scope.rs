@@ -62,7 +62,7 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    let Some(g) = G::current() else {
+    let Some(g) = G::of_thread() else {
         panic!("gopark::scope called outside a runtime")
     };
     let shared = g.runtime().upgrade();

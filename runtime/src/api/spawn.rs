@@ -5,13 +5,15 @@
 use std::io;
 use std::marker::PhantomData;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use gopark_stack::Class;
 
 use crate::api::goroutine::Goroutine;
+use crate::api::handle::Handle;
 use crate::api::join::JoinHandle;
 use crate::api::scope::{Scope, ScopedJoinHandle};
+use crate::sched::gate::Enter;
 use crate::sched::header::G;
 use crate::sched::launch::{self, Options};
 use crate::sched::packet::{Company, Packet};
@@ -25,7 +27,31 @@ use crate::task::name::Name;
 pub(crate) enum Home<'a> {
     /// The caller's own runtime; the string is the call, for the panic off a runtime.
     Here(&'static str),
+    /// One that does not end meanwhile.
     Runtime(&'a Arc<Shared>),
+    /// One that may end at any moment, or has.
+    Handle(&'a Weak<Shared>),
+}
+
+/// Held while something is spawned in a runtime that does not end before.
+struct Visit(Arc<Shared>);
+
+impl Visit {
+    fn begin(runtime: &Weak<Shared>) -> io::Result<Visit> {
+        let shared = runtime.upgrade();
+        match shared.filter(|shared| shared.gate.enter() == Enter::Inside) {
+            Some(shared) => Ok(Visit(shared)),
+            None => Err(io::Error::other(
+                "the runtime has ended, or its end has begun",
+            )),
+        }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.0.gate.leave();
+    }
 }
 
 #[track_caller]
@@ -38,14 +64,31 @@ fn launch_at<F, T>(
 where
     F: FnOnce() -> T,
 {
-    match (home, G::current()) {
-        (Home::Here(_), Some(me)) => launch::here::<F, T>(me, options, f, packet),
-        (Home::Here(call), None) => panic!("{call} called outside a runtime"),
-        (Home::Runtime(shared), Some(me)) if me.shared_ptr() == Arc::as_ptr(shared) => {
-            launch::here::<F, T>(me, options, f, packet)
+    let me = G::of_thread();
+    let is_mine = |runtime: *const Shared| me.filter(|me| me.shared_ptr() == runtime);
+    let me = match home {
+        Home::Here(call) => Some(me.unwrap_or_else(|| panic!("{call} called outside a runtime"))),
+        Home::Runtime(shared) => is_mine(Arc::as_ptr(shared)),
+        Home::Handle(runtime) => is_mine(runtime.as_ptr()),
+    };
+    match (me, home) {
+        (Some(me), _) => launch::here::<F, T>(me, options, f, packet),
+        (None, Home::Runtime(shared)) => launch::outside::<F, T>(shared, options, f, packet),
+        (None, Home::Handle(runtime)) => {
+            let visit = Visit::begin(runtime)?;
+            launch::outside::<F, T>(&visit.0, options, f, packet)
         }
-        (Home::Runtime(shared), _) => launch::outside::<F, T>(shared, options, f, packet),
+        (None, Home::Here(_)) => unreachable!("there is a goroutine here"),
     }
+}
+
+/// Spawns a goroutine and detaches it.
+#[track_caller]
+pub(crate) fn go_in<F>(home: Home<'_>, f: F) -> io::Result<()>
+where
+    F: FnOnce() + Send + 'static,
+{
+    launch_at::<F, ()>(home, Options::here(), f, std::ptr::null_mut()).map(drop)
 }
 
 /// Spawns without the bounds that make it sound.
@@ -97,6 +140,9 @@ where
 /// Spawns a goroutine in the caller's runtime. It runs next on the caller's P when the caller parks
 /// or ends, or earlier on another.
 ///
+/// The caller is a goroutine, whatever stack its code is on: its own, that of a coroutine, or one
+/// from `stacker`. Other threads spawn by a [`Handle`].
+///
 /// # Panics
 /// Outside a runtime, and when no stack is free (`Builder::spawn` gives an error instead).
 #[doc(alias = "go")]
@@ -122,8 +168,7 @@ pub fn go<F>(f: F)
 where
     F: FnOnce() + Send + 'static,
 {
-    let home = Home::Here("gopark::go");
-    if let Err(error) = launch_at::<F, ()>(home, Options::here(), f, std::ptr::null_mut()) {
+    if let Err(error) = go_in(Home::Here("gopark::go"), f) {
         panic!("gopark::go: {error}");
     }
 }
@@ -182,6 +227,30 @@ impl Builder {
     {
         let options = self.options()?;
         spawn_unbound(Home::Here("gopark::goroutine::Builder::spawn"), options, f)
+    }
+
+    /// Spawns in the runtime of a handle, from anywhere.
+    ///
+    /// ```
+    /// use gopark::goroutine::Builder;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// // Nothing bound to a thread is held across a suspension.
+    /// let runtime = unsafe { gopark::runtime::Builder::new().build()? };
+    /// let worker = Builder::new().name("worker").spawn_on(&runtime.handle(), || 7)?;
+    /// assert_eq!(worker.join().unwrap(), 7);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Builder::spawn`]; `Other` when the runtime has ended or its end has begun.
+    #[track_caller]
+    pub fn spawn_on<F, T>(self, runtime: &Handle, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        spawn_unbound(Home::Handle(runtime.runtime()), self.options()?, f)
     }
 
     /// Spawns in a scope.

@@ -19,10 +19,7 @@ use crate::sys::thread;
 #[doc(alias = "Goexit")]
 #[track_caller]
 pub fn exit() -> ! {
-    assert!(
-        G::current().is_some(),
-        "gopark::exit called outside a goroutine"
-    );
+    let _ = G::must_be_current("gopark::exit");
     resume_unwind(Box::new(Exited))
 }
 
@@ -54,8 +51,9 @@ pub fn no_preempt<T>(f: impl FnOnce() -> T) -> T {
 /// Runs `f` on the OS thread's own stack of 8 MiB: for foreign code with frames of more than a page
 /// that it does not touch in order, which a growing stack cannot serve.
 ///
-/// `f` is not on a goroutine: calls that need one panic, `join` and the like block the thread. It
-/// is not suspended at the end of a slice, but loses its P to others if it takes long. A panic of
+/// The goroutine cannot be suspended there: [`park`](fn@crate::park) and the like panic; a join, a
+/// receive, a sleep and other waits block the thread, whose P goes to others meanwhile, and are not
+/// ended by a cancel or a time limit. Spawning and goroutine-locals are as everywhere. `f` is not suspended at the end of a slice, but loses its P to others if it takes long. A panic of
 /// `f` is passed on. Outside a goroutine it just runs `f`.
 ///
 /// # Panics
@@ -77,9 +75,7 @@ pub fn on_thread_stack<T>(f: impl FnOnce() -> T) -> T {
 #[doc(alias = "LockOSThread")]
 #[track_caller]
 pub fn lock_os_thread() -> OsThreadGuard {
-    let Some(g) = G::current() else {
-        panic!("gopark::lock_os_thread called outside a goroutine")
-    };
+    let g = G::must_be_current("gopark::lock_os_thread");
     bound::lock(g);
     OsThreadGuard {
         g: g.to_ref(),

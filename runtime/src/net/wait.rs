@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::handle::Inner;
+use crate::sched::blocking::Aside;
 use crate::sched::header::G;
 
 /// A thread that waits looks this often for a close or a deadline that moved.
@@ -47,6 +48,7 @@ fn wait_on_thread<T: AsFd>(
     direction: Direction,
     until: Option<Instant>,
 ) -> io::Result<Ready> {
+    let _aside = Aside::begin();
     loop {
         if inner.is_closed() || inner.limits(direction).has_passed() {
             return Ok(Ready::Again);

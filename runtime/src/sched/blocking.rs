@@ -7,6 +7,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::bound;
 use super::hand_off;
 use super::machine::{After, Standing, pin, unpin};
 use super::run::leave;
@@ -30,6 +31,34 @@ impl Blocking<'_> {
 impl Drop for Blocking<'_> {
     fn drop(&mut self) {
         end(self.0);
+    }
+}
+
+/// Held while the thread of a goroutine that is on another stack waits as a plain thread does: the P
+/// is free for others meanwhile. The goroutine comes back on the same thread: on that stack it
+/// could not leave.
+#[derive(Debug)]
+pub(crate) struct Aside<'a> {
+    g: &'a G,
+    blocking: Option<Blocking<'a>>,
+}
+
+impl Aside<'_> {
+    /// For a caller that has found no goroutine by its stack; `None` on a plain thread. Until the
+    /// drop no code of the program runs.
+    pub(crate) fn begin<'a>() -> Option<Aside<'a>> {
+        let g = G::elsewhere()?;
+        bound::lock(g);
+        let blocking = Blocking::of(g);
+        Some(Aside { g, blocking })
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        // While it is bound.
+        drop(self.blocking.take());
+        bound::unlock(self.g);
     }
 }
 

@@ -224,6 +224,51 @@ impl G {
         G::at(stack_pointer())
     }
 
+    /// The goroutine that the calling thread runs, also where its code is on another stack now: that
+    /// of a coroutine, of a function that was called with more room, or the thread's own. It
+    /// cannot be suspended there.
+    #[inline]
+    pub(crate) fn of_thread<'a>() -> Option<&'a G> {
+        G::current().or_else(G::elsewhere)
+    }
+
+    /// [`G::of_thread`] for a caller that has found no goroutine by its stack: one that is on
+    /// another stack now.
+    #[cold]
+    pub(crate) fn elsewhere<'a>() -> Option<&'a G> {
+        let g = Machine::here()?.current.load(Ordering::Relaxed);
+        // SAFETY: null, or the header of the goroutine that this thread runs: headers are never
+        // unmapped.
+        unsafe { g.as_ref() }
+    }
+
+    /// The goroutine that is running this, for a call that suspends it or is bound to its stack.
+    ///
+    /// # Panics
+    /// Outside a goroutine, and where its code is on another stack now: with the name of the call.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn must_be_current<'a>(call: &str) -> &'a G {
+        match G::current() {
+            Some(g) => g,
+            None => G::refuse(call),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn refuse(call: &str) -> ! {
+        match G::elsewhere() {
+            Some(g) => panic!(
+                "{call} called by goroutine {} on a stack that is not its own (of stacker, a \
+                 coroutine, `on_thread_stack`): a goroutine can be suspended on its own stack only",
+                g.state.id()
+            ),
+            None => panic!("{call} called outside a goroutine"),
+        }
+    }
+
     /// The goroutine on whose stack an address lies, however deep. Async-signal-safe.
     #[cold]
     pub(crate) fn at<'a>(sp: usize) -> Option<&'a G> {

@@ -13,6 +13,7 @@ pub(crate) mod claims;
 pub(crate) mod entry;
 #[cfg(not(gopark_loom))]
 pub(crate) mod find;
+pub(crate) mod gate;
 #[cfg(not(gopark_loom))]
 pub(crate) mod global;
 pub(crate) mod grant;

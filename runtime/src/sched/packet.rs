@@ -19,6 +19,7 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::thread::Thread;
 
+use super::blocking::Aside;
 use super::bound::Deaf;
 use super::large;
 use super::machine::unsuspended;
@@ -260,6 +261,7 @@ impl<T> Receiver<T> {
         if self.register(Sleeper::Thread(std::thread::current())) == Wait::Done {
             WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
         }
+        let _aside = Aside::begin();
         while !self.is_done() {
             std::thread::park();
         }

@@ -10,6 +10,7 @@ use crossbeam_deque::{Injector, Steal};
 use gopark_stack::Class;
 
 use super::claims::Claims;
+use super::gate::Gate;
 use super::idle::{Idle, Wake};
 use super::netpoll::Netpoll;
 use super::processor::{Processor, Supply};
@@ -86,6 +87,8 @@ pub(crate) struct Shared {
     pub(crate) resizing: AtomicBool,
     /// Ms end as soon as they find nothing.
     pub(crate) ending: AtomicBool,
+    /// Where those pass who spawn by a handle.
+    pub(crate) gate: Gate,
 }
 
 impl std::fmt::Debug for Shared {
@@ -117,6 +120,7 @@ impl Shared {
             procs_chosen: AtomicBool::new(false),
             resizing: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            gate: Gate::new(),
             config,
         })
     }

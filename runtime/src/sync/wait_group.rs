@@ -123,7 +123,7 @@ impl WaitGroup {
     #[doc(alias = "Go")]
     #[track_caller]
     pub fn go(&self, f: impl FnOnce() + Send + 'static) {
-        let Some(g) = G::current() else {
+        let Some(g) = G::of_thread() else {
             panic!("gopark::sync::WaitGroup::go called outside a runtime")
         };
         let worker = self.worker();

@@ -30,7 +30,7 @@ impl fmt::Debug for Timer {
 #[doc(alias = "AfterFunc")]
 #[track_caller]
 pub fn after_func(time: Duration, f: impl Fn() + Send + Sync + 'static) -> Timer {
-    let Some(g) = G::current() else {
+    let Some(g) = G::of_thread() else {
         panic!("gopark::time::after_func called outside a runtime")
     };
     let timer = Timer {

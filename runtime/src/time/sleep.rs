@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::sched::blocking::Aside;
 use crate::sched::header::G;
 use crate::sched::{park, timed};
 use crate::sys::clock;
@@ -39,6 +40,7 @@ pub fn sleep_until(moment: Instant) {
 
 #[expect(clippy::disallowed_methods, reason = "there is no M here to block")]
 fn sleep_thread(time: Duration) {
+    let _aside = Aside::begin();
     std::thread::sleep(time);
 }
 
@@ -49,7 +51,7 @@ fn sleep_thread(time: Duration) {
 /// As [`park`](fn@crate::park).
 #[track_caller]
 pub fn park_timeout(time: Duration) {
-    let g = G::current().expect("gopark::park_timeout called outside a goroutine");
+    let g = G::must_be_current("gopark::park_timeout");
     if g.state.take_token() || time.is_zero() {
         return park::yield_now(g);
     }

@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 pub(crate) use super::ends::{Ended, Lists};
+use crate::sched::blocking::Aside;
 use crate::sched::header::{G, GRef, Wait};
 use crate::sched::park;
 use crate::sched::service::deadlock::WAITING_THREADS;
@@ -223,6 +224,7 @@ fn park_thread(until: u64, publish: impl FnOnce(Waiter) -> bool) -> Ended {
         let _ = wakeup.close();
         return Ended::NotBegun;
     }
+    let _aside = Aside::begin();
     wakeup.park(until);
     wakeup.close()
 }
