@@ -92,6 +92,13 @@ pub use crate::{
     time::park_timeout,
 };
 
+#[cfg(all(feature = "macros", not(gopark_loom)))]
+pub use gopark_macros::{main, test};
+
+#[cfg(not(gopark_loom))]
+#[doc(hidden)]
+pub use crate::api::attributes as __attributes;
+
 /// The runtime and its settings.
 #[cfg(not(gopark_loom))]
 pub mod runtime {

@@ -1,5 +1,6 @@
 //! The public surface: thin, documented, without protocols of its own.
 
+pub mod attributes;
 pub(crate) mod builder;
 pub(crate) mod future;
 pub(crate) mod goroutine;

@@ -185,10 +185,10 @@ macro_rules! __gopark_select {
         ))
     };
     (@case recv $name:ident) => {
-        &$name as &dyn $crate::chan::internal::Operation
+        $crate::chan::internal::Arm::recv(&$name)
     };
     (@case send $name:ident) => {
-        $name as &dyn $crate::chan::internal::Operation
+        $crate::chan::internal::Arm::send($name)
     };
 
     // Selects.
@@ -227,8 +227,8 @@ macro_rules! __gopark_select {
 
     // Completes.
     (@body $selected:ident (recv $at:literal $name:ident ($result:pat) $body:tt) $($arms:tt)*) => {
-        if $selected.0 == $at {
-            let $result = $name.complete($selected.1);
+        if $selected.index() == $at {
+            let $result = $selected.recv($name);
             $body
         } else {
             $crate::__gopark_select!(@body $selected $($arms)*)
@@ -237,9 +237,9 @@ macro_rules! __gopark_select {
     (@body $selected:ident
         (send $at:literal $name:ident ($m:expr) ($result:pat) $body:tt) $($arms:tt)*
     ) => {
-        if $selected.0 == $at {
+        if $selected.index() == $at {
             let $result = {
-                let sending = $crate::chan::internal::Sending::new($name, $selected.1);
+                let sending = $selected.send($name);
                 sending.complete($m)
             };
             $body

@@ -106,37 +106,93 @@ pub const fn never<T>() -> Receiver<T> {
     Receiver(Flavor::Never)
 }
 
-/// What `select!` uses.
+/// What `select!` uses. An operation and what became of it are opaque: code that calls this by hand
+/// can neither bring an operation of its own nor make up what became of one.
+///
+/// ```compile_fail,E0432
+/// use gopark::chan::internal::Operation;
+/// ```
 #[doc(hidden)]
 pub mod internal {
     use std::time::Duration;
 
     pub use super::operations::{Receiving, Sending};
     pub use super::order::Order;
-    pub use super::select::{Aim, EntryOf, Operation, Place, Selected, Side, Token, Waiting};
+    use super::select::{Operation, Selected, Token};
+    use super::{RecvError, Sender};
     use crate::sys::clock::{self, NEVER};
 
-    #[inline]
-    pub fn try_select<const N: usize>(
-        operations: &[&dyn Operation; N],
-        order: Order,
-    ) -> Option<Selected> {
-        super::choose::select_from(operations, order, None)
+    /// An operation of a `select!`.
+    #[derive(Clone, Copy)]
+    pub struct Arm<'a>(&'a dyn Operation);
+
+    /// Which operation was selected: the right to complete it.
+    #[derive(Debug)]
+    pub struct Choice {
+        at: usize,
+        token: Token,
+    }
+
+    impl std::fmt::Debug for Arm<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Arm { .. }")
+        }
+    }
+
+    impl<'a> Arm<'a> {
+        #[inline(always)]
+        pub fn recv<T>(receiving: &'a Receiving<'_, T>) -> Arm<'a> {
+            Arm(receiving)
+        }
+
+        #[inline(always)]
+        pub fn send<T>(sender: &'a Sender<T>) -> Arm<'a> {
+            Arm(sender)
+        }
+    }
+
+    impl Choice {
+        #[inline(always)]
+        fn of(selected: Selected) -> Choice {
+            let (at, token) = selected;
+            Choice { at, token }
+        }
+
+        #[inline(always)]
+        pub fn index(&self) -> usize {
+            self.at
+        }
+
+        #[inline(always)]
+        pub fn recv<T>(self, receiving: Receiving<'_, T>) -> Result<T, RecvError> {
+            receiving.complete(self.token)
+        }
+
+        #[inline(always)]
+        pub fn send<T>(self, sender: &Sender<T>) -> Sending<'_, T> {
+            Sending::new(sender, self.token)
+        }
     }
 
     #[inline]
-    pub fn select<const N: usize>(operations: &[&dyn Operation; N], order: Order) -> Selected {
+    pub fn try_select<const N: usize>(arms: &[Arm<'_>; N], order: Order) -> Option<Choice> {
+        super::choose::select_from(&arms.map(|arm| arm.0), order, None).map(Choice::of)
+    }
+
+    #[inline]
+    pub fn select<const N: usize>(arms: &[Arm<'_>; N], order: Order) -> Choice {
         const { assert!(N > 0, "a `select!` without arms waits for ever") };
-        let selected = super::choose::select_from(operations, order, Some(NEVER));
-        selected.expect("this wait has no deadline")
+        let selected = super::choose::select_from(&arms.map(|arm| arm.0), order, Some(NEVER));
+        selected.map(Choice::of).expect("this wait has no deadline")
     }
 
     #[inline]
     pub fn select_timeout<const N: usize>(
-        operations: &[&dyn Operation; N],
+        arms: &[Arm<'_>; N],
         order: Order,
         time: Duration,
-    ) -> Option<Selected> {
-        super::choose::select_from(operations, order, Some(clock::after(time)))
+    ) -> Option<Choice> {
+        let until = Some(clock::after(time));
+        super::choose::select_from(&arms.map(|arm| arm.0), order, until).map(Choice::of)
     }
 }

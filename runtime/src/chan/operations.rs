@@ -258,7 +258,7 @@ impl<'a, T> Receiving<'a, T> {
     /// # Errors
     /// As those of [`Receiver::recv`].
     #[inline]
-    pub fn complete(self, token: Token) -> Result<T, RecvError> {
+    pub(super) fn complete(self, token: Token) -> Result<T, RecvError> {
         match token {
             Token::Done => self.slot.into_inner().ok_or(RecvError),
             _ => self.receiver.complete(token),
@@ -327,7 +327,7 @@ pub struct Sending<'a, T> {
 impl<'a, T> Sending<'a, T> {
     /// Of a sender whose operation was selected.
     #[inline]
-    pub fn new(sender: &'a Sender<T>, token: Token) -> Sending<'a, T> {
+    pub(super) fn new(sender: &'a Sender<T>, token: Token) -> Sending<'a, T> {
         Sending {
             sender,
             token: Some(token),

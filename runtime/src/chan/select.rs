@@ -55,7 +55,7 @@ use crate::wait::parker::{self, Lists, Waiter};
 
 /// What a selected operation was told: what is left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token {
+pub(super) enum Token {
     /// It is done: the value is in the slot.
     Done,
     /// It may be completed.
@@ -70,7 +70,7 @@ pub enum Token {
 
 /// What an operation is selected for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
+pub(super) enum Aim {
     /// To be completed.
     Complete,
     /// To know that it is ready.
@@ -79,67 +79,59 @@ pub enum Aim {
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub(super) enum Side {
     /// Sends.
     Send,
     /// Receives.
     Receive,
 }
 
-/// An operation that can be selected, of any type.
-pub trait Operation {
+/// An operation that can be selected, of any type. Nothing outside this folder can name it: a
+/// foreign one could leave a node whose slot is of another type than the channel.
+pub(super) trait Operation {
     /// What it leaves in a list.
-    #[doc(hidden)]
     fn entry(&self) -> EntryOf;
 
     /// Step 1. If it is not ready: a number that differs when it may have been ready in between.
-    #[doc(hidden)]
     fn attempt(&self) -> Result<Token, u64>;
 
     /// Step 1 of one who watches: [`Token::Ready`], or as `attempt`.
-    #[doc(hidden)]
     fn peek(&self) -> Result<Token, u64>;
 
     /// Step 2, with the wait and the node. `Err`: the wait is over, it has claimed itself or been
     /// claimed.
-    #[doc(hidden)]
     fn publish(&self, waiting: Waiting<'_>) -> Result<(), Option<Token>>;
 
     /// Step 4.
-    #[doc(hidden)]
     fn retract(&self, place: Place<'_>);
 
     /// It will not be completed.
-    #[doc(hidden)]
     fn release(&self, token: Token);
 
     /// When it becomes ready by itself; or `NEVER`.
-    #[doc(hidden)]
     fn moment(&self) -> u64;
 
     /// A number that differs from call to call.
-    #[doc(hidden)]
     fn random(&self) -> u32;
 
     /// At which channel it is, and on which side.
-    #[doc(hidden)]
     fn place(&self) -> (Side, *const ());
 }
 
 /// An entry for a list.
 #[derive(Debug)]
-pub struct EntryOf(pub(super) Entry);
+pub(super) struct EntryOf(pub(super) Entry);
 
 /// A node of a select.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub(super) struct Place<'a> {
     pub(super) node: &'a Node<Entry>,
     pub(super) aim: Aim,
 }
 
 /// The same, of a wait that has begun.
 #[derive(Clone, Copy, Debug)]
-pub struct Waiting<'a> {
+pub(super) struct Waiting<'a> {
     pub(super) place: Place<'a>,
     pub(super) waiter: &'a Waiter,
 }
@@ -172,7 +164,7 @@ impl<'a> Case<'a> {
 }
 
 /// Which operation was selected.
-pub type Selected = (usize, Token);
+pub(super) type Selected = (usize, Token);
 
 /// The nodes of a wait; dropped, they are out of the lists.
 struct Published<'a, 'b> {
