@@ -68,7 +68,9 @@ pub(crate) fn read(attribute: &str, arguments: TokenStream) -> Result<Arguments,
             return Err(unknown(&name).unwrap_or_else(|| Error::new(name.span(), text)));
         };
         let is_path = name.to_string() == "crate";
-        let is_given = settings.iter().any(|(other, _)| other.to_string() == name.to_string());
+        let is_given = settings
+            .iter()
+            .any(|(other, _)| other.to_string() == name.to_string());
         if is_given || is_path && path.is_some() {
             return Err(Error::new(name.span(), format!("`{name}` is given twice")));
         }
@@ -158,7 +160,10 @@ fn unknown(name: &Ident) -> Option<Error> {
     if text == "crate" || SETTINGS.iter().any(|(known, _)| *known == text) {
         return None;
     }
-    let known: Vec<String> = SETTINGS.iter().map(|(known, _)| format!("`{known}`")).collect();
+    let known: Vec<String> = SETTINGS
+        .iter()
+        .map(|(known, _)| format!("`{known}`"))
+        .collect();
     let text = format!(
         "there is no argument `{name}`: there are `unsafe({PROMISE})`, {} and `crate`",
         known.join(", ")

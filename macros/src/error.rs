@@ -32,7 +32,9 @@ impl Error {
             Punct::new('!', Spacing::Alone).into(),
             group.into(),
         ];
-        tokens.iter_mut().for_each(|token| token.set_span(self.span));
+        tokens
+            .iter_mut()
+            .for_each(|token| token.set_span(self.span));
         tokens.into_iter().collect()
     }
 }

@@ -52,7 +52,11 @@ fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> Result<Token
     let arguments = arguments::read(kind.name(), arguments)?;
     let mut tokens = TokenStream::new();
     if kind == Kind::Test {
-        if let Some(other) = function.attribute_names.iter().find(|a| a.to_string() == "test") {
+        if let Some(other) = function
+            .attribute_names
+            .iter()
+            .find(|a| a.to_string() == "test")
+        {
             let text = "`#[gopark::test]` is a `#[test]` already: remove the other";
             return Err(Error::new(other.span(), text));
         }

@@ -34,12 +34,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// be read.
 const BYTES_MAX: usize = 64 * 1024;
 
+#[gopark::main(unsafe(no_thread_bound_state_across_suspensions))]
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    // SAFETY: no thread-local is held across a suspension.
-    let outcome = unsafe { gopark::run(|| command(&args)) };
-    match outcome {
+    match command(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("echo: {error}");

@@ -35,12 +35,8 @@ const NAME: &str = "localhost";
 /// How long the server waits when it cannot accept.
 const PAUSE: Duration = Duration::from_millis(10);
 
+#[gopark::main(unsafe(no_thread_bound_state_across_suspensions))]
 fn main() -> Outcome<()> {
-    // SAFETY: no thread-local is held across a suspension.
-    unsafe { gopark::run(talk_to_ourselves) }
-}
-
-fn talk_to_ourselves() -> Outcome<()> {
     let certified = rcgen::generate_simple_self_signed([NAME.to_owned()])?;
     let mut roots = RootCertStore::empty();
     let stranger = client_config(RootCertStore::empty())?;

@@ -27,12 +27,8 @@ const BLOB_BYTES: usize = 64 * 1024;
 /// How long the server waits when it cannot accept.
 const PAUSE: Duration = Duration::from_millis(10);
 
+#[gopark::main(unsafe(no_thread_bound_state_across_suspensions))]
 fn main() -> Outcome<()> {
-    // SAFETY: no thread-local is held across a suspension.
-    unsafe { gopark::run(talk_to_ourselves) }
-}
-
-fn talk_to_ourselves() -> Outcome<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let addr = listener.local_addr()?;
     // Ends with `main`, at its next suspension.

@@ -122,7 +122,9 @@ impl Handle {
     /// Whether nothing can be spawned by a handle any more: the runtime has ended, or its end has
     /// begun. It may do so right after the answer was no.
     pub fn is_closed(&self) -> bool {
-        self.0.upgrade().is_none_or(|shared| shared.gate.is_closed())
+        self.0
+            .upgrade()
+            .is_none_or(|shared| shared.gate.is_closed())
     }
 }
 

@@ -115,12 +115,7 @@ where
     small_here::<F, T>(me, options, f, packet)
 }
 
-fn small_here<F, T>(
-    me: &G,
-    options: Options,
-    f: F,
-    packet: *mut u8,
-) -> io::Result<(Place, u64)>
+fn small_here<F, T>(me: &G, options: Options, f: F, packet: *mut u8) -> io::Result<(Place, u64)>
 where
     F: FnOnce() -> T,
 {
