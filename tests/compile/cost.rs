@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::Program;
 
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 3;
 const BYTES: usize = 64 << 10;
 const RATIO_MAX: f64 = 3.0;
 

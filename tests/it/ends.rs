@@ -249,6 +249,7 @@ fn calls_off_every_runtime_name_themselves() {
     let builder = goroutine::Builder::new();
     let spawning = AssertUnwindSafe(|| builder.spawn(|| ()));
     let text = panic_text(catch_unwind(spawning).unwrap_err());
-    let expected = "gopark::goroutine::Builder::spawn called outside a runtime";
+    let expected = "gopark::goroutine::Builder::spawn called outside a runtime: \
+                    other threads spawn by a `gopark::runtime::Handle`";
     assert_eq!(text, expected);
 }

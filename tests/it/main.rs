@@ -1,5 +1,6 @@
 //! What users of gopark rely on, on real stacks and threads.
 
+mod attributes;
 mod bad_input;
 mod blocking;
 mod cancel;
@@ -12,9 +13,11 @@ mod ends;
 mod examples;
 mod fairness;
 mod first_turn;
+mod handle;
 mod haste;
 mod hogs;
 mod join_set;
+mod large;
 mod limits;
 mod locals;
 mod locking;
@@ -33,6 +36,7 @@ mod net_pollable;
 mod net_shared;
 mod net_std;
 mod net_unix;
+mod other_stacks;
 mod panics;
 mod parking;
 mod procs;

@@ -67,7 +67,7 @@ where
     let me = G::of_thread();
     let is_mine = |runtime: *const Shared| me.filter(|me| me.shared_ptr() == runtime);
     let me = match home {
-        Home::Here(call) => Some(me.unwrap_or_else(|| panic!("{call} called outside a runtime"))),
+        Home::Here(call) => Some(me.unwrap_or_else(|| no_runtime(call))),
         Home::Runtime(shared) => is_mine(Arc::as_ptr(shared)),
         Home::Handle(runtime) => is_mine(runtime.as_ptr()),
     };
@@ -80,6 +80,12 @@ where
         }
         (None, Home::Here(_)) => unreachable!("there is a goroutine here"),
     }
+}
+
+#[cold]
+#[track_caller]
+fn no_runtime(call: &str) -> ! {
+    panic!("{call} called outside a runtime: other threads spawn by a `gopark::runtime::Handle`")
 }
 
 /// Spawns a goroutine and detaches it.
