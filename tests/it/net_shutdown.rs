@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -355,8 +356,8 @@ fn in_goroutines(row: Box<dyn FnOnce() + Send>) {
     gopark::go(row);
 }
 
-/// Where std's sender goes on waiting although its own end was shut down: the kernel wakes those who
-/// wait for the receiver's queue only when there is room. Ours go on, as they do on other sockets.
+/// Where std's sender goes on waiting although its own end was shut down: the kernel wakes those
+/// who wait for the receiver's queue only when there is room. Ours ends, as on other sockets.
 fn is_better(row: &Row) -> bool {
     row.kind == Kind::UnixDatagramToOne
         && row.operation == Operation::Send
@@ -410,4 +411,97 @@ fn every_shutdown_ends_what_it_ends_in_std() {
     }
     compare(&theirs, &run(2, || table::<ours::Any>(in_goroutines)));
     compare(&theirs, &table::<ours::Any>(on_threads));
+}
+
+/// Goal: a shutdown of a handle wakes its writer, and the writer does not only find it at its next
+/// try. Method: two writers begin to wait at the same time, and so try at the same times. One is
+/// shut down by its handle, the other by a duplicate of its descriptor, long before the next try.
+#[test]
+fn a_writer_does_not_wait_for_its_next_try_after_a_shutdown_of_its_handle() {
+    let writer = |by_handle: bool| {
+        let (a, b) = gopark::net::UnixStream::pair().unwrap();
+        let c = a.try_clone().unwrap();
+        let writes = gopark::spawn(move || (&c).write_all(&vec![7; 10 << 20]));
+        let shut = move || match by_handle {
+            true => a.shutdown(Shutdown::Write).unwrap(),
+            false => {
+                let duplicate = a.as_fd().try_clone_to_owned().unwrap();
+                shut_descriptor(&duplicate, Shutdown::Write).unwrap();
+            }
+        };
+        (writes, shut, b)
+    };
+    let is_told_in_time = || {
+        let (handles, shut_handle, _own) = writer(true);
+        let (duplicates, shut_duplicate, _other) = writer(false);
+        // The next try is a second away.
+        gopark::time::sleep(Duration::from_millis(1200));
+        shut_duplicate();
+        shut_handle();
+        let kind = handles.join().unwrap().unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::BrokenPipe);
+        gopark::time::sleep(Duration::from_millis(50));
+        let in_time = !duplicates.is_finished();
+        let kind = duplicates.join().unwrap().unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::BrokenPipe);
+        in_time
+    };
+    // A machine that does something else for a second spoils a round.
+    assert!(run(2, || (0..5).any(|_| is_told_in_time())));
+}
+
+/// What accepting at a listener says whose descriptor is shut down, before it or while it waits.
+fn accepts<L: AsFd + AsRawFd + Send + Sync + 'static>(
+    listener: L,
+    accept: fn(&L) -> io::Result<()>,
+    moment: Moment,
+    go: Go,
+) -> Result<(), Option<i32>> {
+    let listener = Arc::new(listener);
+    if moment == Moment::Before {
+        shut_descriptor(&*listener, Shutdown::Both).unwrap();
+    } else {
+        let listener = Arc::clone(&listener);
+        go(Box::new(move || {
+            gopark::time::sleep(HEAD_START);
+            shut_descriptor(&*listener, Shutdown::Both).unwrap();
+        }));
+    }
+    accept(&listener).map_err(|error| error.raw_os_error())
+}
+
+/// What `bind` binds, at a path that is gone.
+fn nameless<L>(bind: fn(PathBuf) -> io::Result<L>) -> L {
+    let path = fresh_path();
+    let listener = bind(path.clone()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    listener
+}
+
+#[test]
+fn a_listener_that_is_shut_down_says_so_as_in_std() {
+    for moment in [Moment::Before, Moment::During] {
+        let theirs = {
+            use std::net::TcpListener;
+            use std::os::unix::net::UnixListener;
+            let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+            let unix = nameless(UnixListener::bind);
+            [
+                accepts(tcp, |one| one.accept().map(drop), moment, on_threads),
+                accepts(unix, |one| one.accept().map(drop), moment, on_threads),
+            ]
+        };
+        assert_eq!(theirs, [Err(Some(libc::EINVAL)); 2]);
+        let ours = |go: Go| {
+            use gopark::net::{TcpListener, UnixListener};
+            let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+            let unix = nameless(UnixListener::bind);
+            [
+                accepts(tcp, |one| one.accept().map(drop), moment, go),
+                accepts(unix, |one| one.accept().map(drop), moment, go),
+            ]
+        };
+        assert_eq!(ours(on_threads), theirs);
+        assert_eq!(run(2, || ours(in_goroutines)), theirs);
+    }
 }

@@ -98,6 +98,9 @@ impl<T: AsFd> Pollable<T> {
     /// Does `f`, waits until the descriptor is readable when `f` fails with `WouldBlock`, and does
     /// it again.
     ///
+    /// A socket of datagrams whose reading was shut down goes on to say `WouldBlock` to a `recv`:
+    /// only the sockets of this module end it, as std does.
+    ///
     /// # Errors
     /// Those of `f`; as for [`readable`](Pollable::readable).
     pub fn read_with<R>(&self, f: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {

@@ -20,11 +20,11 @@ stream_io!(UnixStream);
 impl UnixStream {
     /// Connects to the listener at `path`.
     ///
-    /// While the queue of the listener is full the goroutine waits for room, until there is some, or
-    /// a time limit, a cancel or the end of the runtime ends the wait. The system does not tell when
-    /// there is room, so the goroutine sleeps and tries again: it finds the room up to 10 ms late,
-    /// or later where more than a hundred wait, and not in the order in which they came. A plain
-    /// thread waits in the system.
+    /// While the queue of the listener is full the goroutine waits for room, until there is some,
+    /// or a time limit, a cancel or the end of the runtime ends the wait. The system does not tell
+    /// when there is room, so the goroutine sleeps and tries again: it finds the room up to 10 ms
+    /// late, or later where more than a hundred wait, and not in the order in which they came. A
+    /// plain thread waits in the system.
     ///
     /// # Errors
     /// `InvalidInput` if the path is too long or has a NUL inside; what the system says.
