@@ -49,12 +49,19 @@
 //!
 //! # Short reads
 //!
-//! A read of a stream that fills less than its buffer has emptied the kernel's: the next would
+//! A read of a TCP stream that fills less than its buffer has emptied the kernel's: the next would
 //! block, and its system call can be saved by waiting first. `note_drained` keeps the count at
-//! which this was found, and `should_wait_first` tells whether it is still the same. The end of a
-//! stream is the exception: its edge may have come together with the last data, and been counted
-//! before the read. Nothing follows it, and a read that waits first waits for ever. So an event
-//! that says that the peer has hung up sets HUP, and then nobody waits before he has tried.
+//! which this was found, and `should_wait_first` tells whether it is still the same. Only a stream
+//! without boundaries tells this: a read of a Unix socket ends at a message with rights or other
+//! credentials, a read of a socket of datagrams or of packets ends with each of them, and a read
+//! under kernel TLS ends with a record. There the data behind the boundary has had its edge
+//! already, and a read that waits first waits for ever. The operation knows what it reads; nothing
+//! here does.
+//!
+//! The end of a stream is an exception too: its edge may have come together with the last data, and
+//! been counted before the read. Nothing follows it, and a read that waits first waits for ever. So
+//! an event that says that the peer has hung up sets HUP, and then every operation tries before it
+//! waits.
 //!
 //! # Wrap-around
 //!
@@ -105,6 +112,12 @@ pub enum Look {
 pub struct Seen(u64);
 
 impl Seen {
+    /// Whether an event has said that the peer has hung up, or that the socket is shut down: see
+    /// [`Readiness::hup`](crate::Readiness::hup).
+    pub fn is_hung_up(self) -> bool {
+        self.0 & HUP != 0
+    }
+
     fn of(word: u64) -> Seen {
         Seen(word & !WAITERS)
     }

@@ -68,7 +68,7 @@ pub struct Readiness {
     /// A write may succeed now, or report an error.
     pub writable: bool,
     /// From now on, a short read or write does not prove that the next would block: the peer has
-    /// hung up, there is an error, or urgent data, at which reads stop.
+    /// hung up, this end was shut down, there is an error, or urgent data, at which reads stop.
     pub hup: bool,
 }
 

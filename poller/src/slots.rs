@@ -303,7 +303,9 @@ impl<W> Slot<W> {
     }
 
     /// Notes that the operation that was tried after `seen` was short: it took all data, or filled
-    /// all room, there was. Only streams can tell this from the length of a transfer.
+    /// all room, there was. Only a stream without boundaries, such as TCP, can tell this from the
+    /// length of a transfer: a read of a Unix socket also ends at a message with rights, though
+    /// data is queued behind it.
     pub fn note_drained(&self, direction: Direction, seen: Seen) {
         self.place.direction(direction).note_drained(seen);
     }

@@ -11,13 +11,17 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use crate::event::Key;
 use crate::poller::Poller;
 
 /// What the system says to a descriptor that is always ready: `EPERM`.
 const NOT_POLLABLE: i32 = 1;
+/// What the system says to a descriptor that is registered: `EEXIST`.
+const REGISTERED: i32 = 17;
+/// What the system says to a user with too many registered descriptors: `ENOSPC`.
+const TOO_MANY: i32 = 28;
 
 /// A registered `T`. Dropping it deregisters it, and then drops the `T`.
 ///
@@ -38,9 +42,10 @@ impl Poller {
     /// # Errors
     ///
     /// `Unsupported`, naming the descriptor, for what cannot be polled: regular files and
-    /// directories. `AlreadyExists` if it is registered already (a duplicate is another
-    /// descriptor). Otherwise what the system says, such as `EBADF` for a descriptor that is not
-    /// open.
+    /// directories. `AlreadyExists`, naming the descriptor, if it is registered with this poller
+    /// already; a duplicate is another descriptor, and can be registered beside it. `StorageFull`,
+    /// naming the limit, if the user has too many registered descriptors. Otherwise what the system
+    /// says, such as `EBADF` for a descriptor that is not open.
     pub fn register<T: AsFd>(&self, io: T, key: Key) -> io::Result<Source<T>> {
         let fd = io.as_fd();
         match self.queue().add(fd, key) {
@@ -49,17 +54,35 @@ impl Poller {
                 key,
                 io: Some(io),
             }),
-            Err(why) if why.raw_os_error() == Some(NOT_POLLABLE) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!(
-                    "file descriptor {} cannot be polled: \
-                     regular files and directories are always ready",
-                    fd.as_raw_fd()
-                ),
-            )),
-            Err(why) => Err(why),
+            Err(why) => Err(refusal(fd, why)),
         }
     }
+}
+
+/// Says what the system means by refusing `fd`.
+#[cold]
+fn refusal(fd: BorrowedFd<'_>, why: io::Error) -> io::Error {
+    let number = fd.as_raw_fd();
+    let text = match why.raw_os_error() {
+        Some(NOT_POLLABLE) => format!(
+            "file descriptor {number} cannot be polled: \
+             regular files and directories are always ready"
+        ),
+        Some(REGISTERED) => format!(
+            "file descriptor {number} is registered with this poller already, by another object \
+             that waits for it: wait by that object, or for a duplicate of the descriptor"
+        ),
+        Some(TOO_MANY) => format!(
+            "file descriptor {number} is one more than this user may register: \
+             the limit is /proc/sys/fs/epoll/max_user_watches"
+        ),
+        _ => return why,
+    };
+    let kind = match why.raw_os_error() {
+        Some(NOT_POLLABLE) => io::ErrorKind::Unsupported,
+        _ => why.kind(),
+    };
+    io::Error::new(kind, text)
 }
 
 impl<T: AsFd> Source<T> {

@@ -24,6 +24,8 @@ mod locking;
 mod mixed;
 mod mixed_locks;
 mod monitor;
+mod net_boundaries;
+mod net_connect;
 // polling's own wait makes five system calls.
 #[cfg(not(gopark_portable_poller))]
 mod net_cost;
@@ -32,8 +34,10 @@ mod net_deadlines;
 mod net_edges;
 mod net_faults;
 mod net_limits;
+mod net_listen;
 mod net_pollable;
 mod net_shared;
+mod net_shutdown;
 mod net_std;
 mod net_unix;
 mod other_stacks;

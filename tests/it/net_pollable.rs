@@ -1,11 +1,13 @@
 //! Descriptors that are no sockets.
 
+#![expect(unsafe_code, reason = "promises that a type keeps its descriptor")]
+
 use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use gopark::net::{Pollable, TcpStream};
+use gopark::net::{IoSafe, Pollable, TcpStream, UnixStream};
 
 use crate::net_edges::{is_closed, is_late, twice};
 
@@ -80,5 +82,67 @@ fn a_child_is_read_while_others_run() {
         drop(input);
         assert_eq!(reads.join().unwrap().unwrap(), "meow");
         assert!(gopark::blocking(|| child.wait()).unwrap().success());
+    });
+}
+
+/// Goal: whoever waits second for one descriptor learns what happened.
+#[test]
+fn a_descriptor_that_waits_in_another_object_is_named() {
+    gopark_tests::run(2, || {
+        let (a, b) = UnixStream::pair().unwrap();
+        let late = Some(Instant::now() + SHORT);
+        a.set_read_deadline(late).unwrap();
+        is_late((&a).read(&mut [0]));
+        let second = Pollable::new(&a).unwrap();
+        let error = second.readable().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        let text = error.to_string();
+        let fd = a.as_raw_fd();
+        assert!(
+            text.contains(&format!("descriptor {fd} is registered")),
+            "{text}"
+        );
+        drop(second);
+        // The first is not harmed, and a duplicate can wait beside it.
+        a.set_read_deadline(None).unwrap();
+        let duplicate = Pollable::new(a.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        let waits = gopark::spawn(move || duplicate.readable());
+        let reads = gopark::spawn(move || (&a).read(&mut [0]));
+        gopark::time::sleep(SHORT);
+        (&b).write_all(b"xy").unwrap();
+        waits.join().unwrap().unwrap();
+        assert_eq!(reads.join().unwrap().unwrap(), 1);
+    });
+}
+
+/// A reader that keeps its descriptor, and says so.
+struct Counting(PipeReader, usize);
+
+impl AsFd for Counting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Read for Counting {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(buf)?;
+        self.1 += count;
+        Ok(count)
+    }
+}
+
+// SAFETY: the pipe stays in its place.
+unsafe impl IoSafe for Counting {}
+
+#[test]
+fn a_type_of_the_user_is_read_by_its_promise() {
+    twice(|| {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut reader = Pollable::new(Counting(reader, 0)).unwrap();
+        writer.write_all(b"hello").unwrap();
+        drop(writer);
+        assert_eq!(reader.read_to_end(&mut Vec::new()).unwrap(), 5);
+        assert_eq!(reader.into_inner().1, 5);
     });
 }

@@ -162,6 +162,14 @@ fn a_descriptor_is_registered_once() {
     let source = poller.register(&stream, key(1)).unwrap();
     let refused = poller.register(&stream, key(2)).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+    let text = refused.to_string();
+    let fd = stream.as_raw_fd();
+    assert!(
+        text.contains(&format!("descriptor {fd} is registered")),
+        "{text}"
+    );
+    let duplicate = stream.try_clone().unwrap();
+    assert!(poller.register(&duplicate, key(3)).is_ok());
     drop(source);
     let again = poller.register(&stream, key(2));
     assert!(again.is_ok(), "dropping deregisters");

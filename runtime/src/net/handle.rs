@@ -16,6 +16,7 @@
 //! dropped, so it is never used under a number that has become somebody else's.
 
 use std::io;
+use std::net;
 use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use rustix::fs::OFlags;
 use rustix::net::Shutdown;
 use socket2::SockRef;
 
+use super::boundaries::Boundaries;
 use super::deadline::Limits;
 use super::error;
 use super::watch::Watch;
@@ -56,6 +58,7 @@ pub(crate) struct Inner<T> {
     /// Dropped before `io`, see `watch.rs`.
     watch: Watch,
     io: T,
+    boundaries: Boundaries,
     /// The user does not want to wait.
     nonblocking: AtomicBool,
     closed: AtomicBool,
@@ -99,7 +102,7 @@ impl<T: AsFd> Handle<T> {
     {
         match Arc::try_unwrap(self.0) {
             Ok(inner) => inner.release(),
-            Err(shared) => Ok(T::from(shared.io.as_fd().try_clone_to_owned()?)),
+            Err(shared) => Ok(T::from(shared.lend().as_fd().try_clone_to_owned()?)),
         }
     }
 }
@@ -109,6 +112,7 @@ impl<T: AsFd> Inner<T> {
         Inner {
             watch: Watch::default(),
             io,
+            boundaries: Boundaries::new(),
             nonblocking: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             reads: Limits::new(),
@@ -116,9 +120,22 @@ impl<T: AsFd> Inner<T> {
         }
     }
 
-    /// The descriptor, also after the close: to be lent, and to be shown.
+    /// The descriptor, also after the close, for this module's own calls.
+    #[inline]
     pub(crate) fn io(&self) -> &T {
         &self.io
+    }
+
+    /// The descriptor, also after the close, for the user's own calls.
+    pub(crate) fn lend(&self) -> &T {
+        self.boundaries.lend();
+        &self.io
+    }
+
+    /// Whether a short transfer has moved all there was: see `boundaries.rs`.
+    #[inline]
+    pub(super) fn has_no_boundaries(&self) -> bool {
+        self.boundaries.are_none(&self.io)
     }
 
     pub(super) fn io_mut(&mut self) -> &mut T {
@@ -195,6 +212,22 @@ impl<T: AsFd> Inner<T> {
     pub(crate) fn deadline(&self, direction: Direction) -> io::Result<Option<Instant>> {
         self.live()?;
         Ok(self.limits(direction).deadline())
+    }
+
+    /// Ends reading, writing or both in the kernel, and makes those who wait try again: the kernel
+    /// does not tell all of them.
+    pub(crate) fn shutdown(&self, how: net::Shutdown) -> io::Result<()> {
+        use Direction::{Read, Write};
+        let (how, directions): (_, &[Direction]) = match how {
+            net::Shutdown::Read => (Shutdown::Read, &[Read]),
+            net::Shutdown::Write => (Shutdown::Write, &[Write]),
+            net::Shutdown::Both => (Shutdown::Both, &[Read, Write]),
+        };
+        rustix::net::shutdown(self.live()?, how)?;
+        for &direction in directions {
+            self.watch.disturb(direction);
+        }
+        Ok(())
     }
 
     /// Ends all operations, now and later.

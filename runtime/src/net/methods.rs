@@ -52,6 +52,20 @@ macro_rules! timeouts {
     };
 }
 
+/// The end of one direction or both.
+macro_rules! shutdown {
+    () => {
+        /// Ends reading, writing or both. Who waits goes on: reads give what is there, and then
+        /// `Ok(0)`; writes fail with `BrokenPipe`.
+        ///
+        /// # Errors
+        /// What the system says; [`Closed`](crate::net::Closed) after `close`.
+        pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+            self.0.shutdown(how)
+        }
+    };
+}
+
 /// Deadlines and the end.
 macro_rules! deadlines {
     () => {
@@ -174,13 +188,13 @@ macro_rules! socket {
 
         impl std::os::fd::AsFd for $ours {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.0.io().as_fd()
+                self.0.lend().as_fd()
             }
         }
 
         impl std::os::fd::AsRawFd for $ours {
             fn as_raw_fd(&self) -> std::os::fd::RawFd {
-                std::os::fd::AsRawFd::as_raw_fd(self.0.io())
+                std::os::fd::AsRawFd::as_raw_fd(self.0.lend())
             }
         }
 
@@ -286,4 +300,4 @@ macro_rules! stream_io {
     };
 }
 
-pub(crate) use {deadlines, delegate, socket, stream_io, timeouts};
+pub(crate) use {deadlines, delegate, shutdown, socket, stream_io, timeouts};

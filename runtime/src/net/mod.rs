@@ -14,6 +14,13 @@
 //! - A `write` takes what the kernel has room for, and says how much that was, where a blocking
 //!   socket goes on until everything is written. `write_all` does that here.
 //! - Interrupted calls are repeated.
+//! - Listeners have the longest queue that the system allows, where std has 128; `bind_with` takes
+//!   [`BindOptions`].
+//! - A write to a Unix socket that waits for room sees the peer's `shutdown(Read)`, of which the
+//!   kernel sends no event, late: by as long as it has waited, and a second at most. Its own
+//!   `shutdown(Write)` it sees at once.
+//! - Kernel TLS may be turned on through a descriptor that is borrowed for it (`as_fd`,
+//!   `as_raw_fd`) after the last plain read.
 //!
 //! # Deadlines and closing
 //!
@@ -54,6 +61,7 @@ mod error;
 
 mod deadline;
 
+mod boundaries;
 mod handle;
 
 mod wait;
@@ -63,12 +71,14 @@ mod methods;
 mod stream;
 
 mod addrs;
+mod bind;
 mod tcp;
 mod tcp_listener;
 mod udp;
 
 pub mod unix;
 
+mod io_safe;
 mod op;
 mod pollable;
 mod raw_fd;
@@ -78,7 +88,9 @@ pub use std::net::{
     ToSocketAddrs,
 };
 
+pub use bind::BindOptions;
 pub use error::Closed;
+pub use io_safe::IoSafe;
 pub use pollable::Pollable;
 pub use tcp::TcpStream;
 pub use tcp_listener::{Incoming, TcpListener};

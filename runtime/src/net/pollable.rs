@@ -8,14 +8,17 @@ use std::time::Duration;
 use rustix::fs::{FileType, OFlags};
 
 use super::handle::{Direction, Inner};
+use super::io_safe::IoSafe;
 use super::methods::deadlines;
 use super::stream::CALL_BYTES_MAX;
 use super::wait::is_ready;
 
 /// A pipe, an eventfd, a pidfd, a terminal: operations on it block only the goroutine.
 ///
-/// It reads and writes if a `T` does; the same by reference if a `&T` does. Other operations go
-/// through [`read_with`](Pollable::read_with) and [`write_with`](Pollable::write_with).
+/// It reads and writes if a `T` does and is [`IoSafe`]; by reference, if a `&T` does. Other
+/// operations go through [`read_with`](Pollable::read_with) and
+/// [`write_with`](Pollable::write_with). Nothing gives a `&mut T`: the descriptor stays registered,
+/// and must not be closed meanwhile.
 ///
 /// The descriptor is put into non-blocking mode, which it has in common with its duplicates, those
 /// in other processes too. Writing to a pipe that nobody reads raises SIGPIPE if the program let
@@ -32,6 +35,10 @@ enum Mode {
 
 impl<T: AsFd> Pollable<T> {
     /// Takes a descriptor, and puts it into non-blocking mode.
+    ///
+    /// Each object that waits registers its descriptor, and each descriptor can be registered once
+    /// in a runtime. If it is that of another `Pollable` or socket of this module, whichever waits
+    /// second fails with `AlreadyExists`; a duplicate of the descriptor can wait beside it.
     ///
     /// # Errors
     /// `Unsupported` for what is always ready and blocks nevertheless: regular files, directories,
@@ -90,6 +97,9 @@ impl<T: AsFd> Pollable<T> {
 
     /// Does `f`, waits until the descriptor is readable when `f` fails with `WouldBlock`, and does
     /// it again.
+    ///
+    /// A socket of datagrams whose reading was shut down goes on to say `WouldBlock` to a `recv`:
+    /// only the sockets of this module end it, as std does.
     ///
     /// # Errors
     /// Those of `f`; as for [`readable`](Pollable::readable).
@@ -164,7 +174,7 @@ impl<T: AsFd> AsRawFd for Pollable<T> {
     }
 }
 
-impl<T: AsFd + Read> Read for Pollable<T> {
+impl<T: AsFd + Read + IoSafe> Read for Pollable<T> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return self.0.live().map(|_| 0);
@@ -179,7 +189,7 @@ impl<T: AsFd + Read> Read for Pollable<T> {
     }
 }
 
-impl<T: AsFd + Write> Write for Pollable<T> {
+impl<T: AsFd + Write + IoSafe> Write for Pollable<T> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let buf = &buf[..buf.len().min(CALL_BYTES_MAX)];
         self.0.op_mut(Direction::Write, |io| io.write(buf))

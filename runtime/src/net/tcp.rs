@@ -10,7 +10,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use super::addrs::resolve;
 use super::error;
 use super::handle::{Direction, Handle};
-use super::methods::{delegate, socket, stream_io, timeouts};
+use super::methods::{delegate, shutdown, socket, stream_io, timeouts};
 use super::op::Limit;
 use super::stream;
 
@@ -57,8 +57,6 @@ impl TcpStream {
         fn peer_addr() -> SocketAddr;
         /// The address of this end.
         fn local_addr() -> SocketAddr;
-        /// Ends reading, writing or both. Who waits goes on.
-        fn shutdown(how: Shutdown) -> ();
         /// Sets `TCP_NODELAY`: small writes are sent at once.
         fn set_nodelay(nodelay: bool) -> ();
         /// `TCP_NODELAY`.
@@ -69,6 +67,7 @@ impl TcpStream {
         fn ttl() -> u32;
     }
 
+    shutdown!();
     timeouts!();
 
     /// Receives without taking the data out of the queue.

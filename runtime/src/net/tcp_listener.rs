@@ -6,10 +6,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
-use socket2::{SockAddr, SockRef, Socket};
+use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::addrs::resolve;
-use super::handle::{Direction, Handle};
+use super::bind::BindOptions;
+use super::handle::Handle;
 use super::methods::{delegate, socket};
 use super::tcp::TcpStream;
 
@@ -19,15 +20,39 @@ pub struct TcpListener(pub(super) Handle<std::net::TcpListener>);
 socket!(TcpListener, std::net::TcpListener);
 
 impl TcpListener {
-    /// Listens at `addr`, at the first of its addresses that is free, with `SO_REUSEADDR` and
-    /// std's backlog.
+    /// Listens at `addr`, at the first of its addresses that is free, with `SO_REUSEADDR`. As many
+    /// connections as the system allows may wait to be accepted: the number in
+    /// `/proc/sys/net/core/somaxconn`, where std has 128.
     ///
     /// # Errors
     /// That of the last address, or of finding addresses.
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
-        let addrs: Vec<SocketAddr> = resolve(&addr)?.collect();
-        let listener = std::net::TcpListener::bind(&addrs[..])?;
-        Ok(TcpListener(Handle::of_new(listener)?))
+        TcpListener::bind_with(addr, &BindOptions::new())
+    }
+
+    /// Listens at `addr`, at the first of its addresses that is free, with `options`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a size that the system cannot take; that of the last address, or of
+    /// finding addresses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gopark::net::{BindOptions, TcpListener};
+    ///
+    /// // Two listeners share a port: the system spreads the connections.
+    /// let options = BindOptions::new().reuse_port(true).backlog(1024);
+    /// let one = TcpListener::bind_with("127.0.0.1:0", &options)?;
+    /// let two = TcpListener::bind_with(one.local_addr()?, &options)?;
+    /// assert_eq!(one.local_addr()?, two.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn bind_with<A: ToSocketAddrs>(addr: A, options: &BindOptions) -> io::Result<TcpListener> {
+        let socket = options.bind_ip(resolve(&addr)?, Type::STREAM)?;
+        socket.listen(options.listen_backlog())?;
+        let listener = std::net::TcpListener::from(socket);
+        Ok(TcpListener(Handle::of_nonblocking(listener)))
     }
 
     /// Waits for a connection. Several may wait at the same listener.
@@ -69,14 +94,16 @@ impl TcpListener {
 /// A connection from the queue of a listener, in non-blocking mode.
 pub(crate) fn accept<T: AsFd>(listener: &Handle<T>) -> io::Result<(Socket, SockAddr)> {
     let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    listener.op(Direction::Read, |io| {
+    let accept = |io: &T| {
         let accepted = SockRef::from(io).accept4(flags);
         accepted.map_err(|error| match Errno::from_io_error(&error) {
             // It ended in the queue: on to the next one.
             Some(Errno::CONNABORTED) => Errno::INTR.into(),
             _ => error,
         })
-    })
+    };
+    // What a listener that may wait says after a shutdown.
+    listener.op_recv(accept, || Err(Errno::INVAL.into()))
 }
 
 /// Connections of a [`TcpListener`].

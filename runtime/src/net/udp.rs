@@ -4,7 +4,10 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use socket2::Type;
+
 use super::addrs::resolve;
+use super::bind::BindOptions;
 use super::handle::{Direction, Handle};
 use super::methods::{delegate, socket, timeouts};
 
@@ -21,9 +24,30 @@ impl UdpSocket {
     /// # Errors
     /// That of the last address, or of finding addresses.
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
-        let addrs: Vec<SocketAddr> = resolve(&addr)?.collect();
-        let socket = std::net::UdpSocket::bind(&addrs[..])?;
-        Ok(UdpSocket(Handle::of_new(socket)?))
+        UdpSocket::bind_with(addr, &BindOptions::new())
+    }
+
+    /// A socket at `addr`, at the first of its addresses that is free, with `options`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a backlog, and for a size that the system cannot take; that of the last
+    /// address, or of finding addresses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gopark::net::{BindOptions, UdpSocket};
+    ///
+    /// let options = BindOptions::new().reuse_port(true);
+    /// let one = UdpSocket::bind_with("127.0.0.1:0", &options)?;
+    /// let two = UdpSocket::bind_with(one.local_addr()?, &options)?;
+    /// assert_eq!(one.local_addr()?, two.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn bind_with<A: ToSocketAddrs>(addr: A, options: &BindOptions) -> io::Result<UdpSocket> {
+        let socket = options.bind_ip(resolve(&addr)?, Type::DGRAM)?;
+        let socket = std::net::UdpSocket::from(socket);
+        Ok(UdpSocket(Handle::of_nonblocking(socket)))
     }
 
     /// Chooses the peer of `send` and `recv`: the first of the addresses that can be one.
@@ -63,7 +87,7 @@ impl UdpSocket {
     /// # Errors
     /// What the system says.
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.0.op(Direction::Read, |io| io.recv_from(buf))
+        self.0.op_recv(|io| io.recv_from(buf), no_sender)
     }
 
     /// Receives a datagram of the peer.
@@ -71,7 +95,7 @@ impl UdpSocket {
     /// # Errors
     /// What the system says.
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.op(Direction::Read, |io| io.recv(buf))
+        self.0.op_recv(|io| io.recv(buf), || Ok(0))
     }
 
     /// Like `recv_from`; the datagram stays in the queue.
@@ -79,7 +103,7 @@ impl UdpSocket {
     /// # Errors
     /// What the system says.
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.0.op(Direction::Read, |io| io.peek_from(buf))
+        self.0.op_recv(|io| io.peek_from(buf), no_sender)
     }
 
     /// Like `recv`; the datagram stays in the queue.
@@ -87,7 +111,7 @@ impl UdpSocket {
     /// # Errors
     /// What the system says.
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.op(Direction::Read, |io| io.peek(buf))
+        self.0.op_recv(|io| io.peek(buf), || Ok(0))
     }
 
     delegate! {
@@ -126,4 +150,9 @@ impl UdpSocket {
     }
 
     timeouts!();
+}
+
+/// What std says when receiving was ended by a shutdown of the descriptor: there is no address.
+fn no_sender() -> io::Result<(usize, SocketAddr)> {
+    Err(io::Error::new(ErrorKind::InvalidInput, "invalid argument"))
 }

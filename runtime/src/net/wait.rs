@@ -12,7 +12,7 @@ use super::handle::Inner;
 use crate::sched::blocking::Aside;
 use crate::sched::header::G;
 
-/// A thread that waits looks this often for a close or a deadline that moved.
+/// A thread that waits looks this often for a close, a shutdown or a deadline that moved.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// Why a wait is over.
@@ -49,36 +49,50 @@ fn wait_on_thread<T: AsFd>(
     until: Option<Instant>,
 ) -> io::Result<Ready> {
     let _aside = Aside::begin();
-    loop {
-        if inner.is_closed() || inner.limits(direction).has_passed() {
-            return Ok(Ready::Again);
-        }
-        let now = Instant::now();
-        if until.is_some_and(|until| until <= now) {
-            return Ok(Ready::TimedOut);
-        }
-        let ends = [until, inner.limits(direction).deadline()];
-        let left = ends
-            .into_iter()
-            .flatten()
-            .map(|end| end.saturating_duration_since(now))
-            .fold(SLICE, Duration::min);
-        if is_ready(inner.io(), direction, left)? {
-            return Ok(Ready::Again);
-        }
+    let now = Instant::now();
+    if until.is_some_and(|until| until <= now) {
+        return Ok(Ready::TimedOut);
     }
+    let ends = [until, inner.limits(direction).deadline()];
+    let left = ends
+        .into_iter()
+        .flatten()
+        .map(|end| end.saturating_duration_since(now))
+        .fold(SLICE, Duration::min);
+    // Ready or not, the operation looks at all that may have ended the wait, and tries.
+    let _ = is_ready(inner.io(), direction, left)?;
+    Ok(Ready::Again)
 }
-/// Whether `io` is ready within `time`; false as well when a signal came first.
+
+/// Whether `io` is ready within `time`; false as well when a signal came first, unless the time is
+/// zero: then it is the present state.
 pub(crate) fn is_ready(io: impl AsFd, direction: Direction, time: Duration) -> io::Result<bool> {
     let events = match direction {
         Direction::Read => PollFlags::IN,
         Direction::Write => PollFlags::OUT,
     };
     let time = Timespec::try_from(time).expect("a slice fits");
-    // Errors and hang-ups count as ready: the operation will tell.
-    match poll(&mut [PollFd::new(&io, events)], Some(&time)) {
-        Ok(ready) => Ok(ready != 0),
-        Err(Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
+    loop {
+        // Errors and hang-ups count as ready: the operation will tell.
+        match poll(&mut [PollFd::new(&io, events)], Some(&time)) {
+            Ok(ready) => return Ok(ready != 0),
+            // A signal interrupts a poll that does not wait too.
+            Err(Errno::INTR) if time == Timespec::default() => {}
+            Err(Errno::INTR) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether receiving was ended by `shutdown`, at this end or, if it is that of a stream, at the
+/// peer's.
+pub(crate) fn is_shut(io: impl AsFd) -> io::Result<bool> {
+    let mut ends = [PollFd::new(&io, PollFlags::RDHUP)];
+    loop {
+        match poll(&mut ends, Some(&Timespec::default())) {
+            Ok(_) => return Ok(ends[0].revents().contains(PollFlags::RDHUP)),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }

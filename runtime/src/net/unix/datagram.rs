@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::net::error;
 use crate::net::handle::{Direction, Handle, Inner};
-use crate::net::methods::{delegate, socket, timeouts};
+use crate::net::methods::{delegate, shutdown, socket, timeouts};
 use crate::net::wait::{is_ready, wait};
 
 /// Who waits at a probe looks this often for a close or a deadline of the socket that sends.
@@ -76,20 +76,21 @@ impl UnixDatagram {
         self.0.live()?.connect(path)
     }
 
-    /// Receives a datagram and says from whom.
+    /// Receives a datagram and says from whom; after `shutdown`, nothing from nobody.
     ///
     /// # Errors
     /// What the system says.
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.0.op(Direction::Read, |io| io.recv_from(buf))
+        let end = || Ok((0, SocketAddr::from_pathname("")?));
+        self.0.op_recv(|io| io.recv_from(buf), end)
     }
 
-    /// Receives a datagram.
+    /// Receives a datagram; after `shutdown`, nothing.
     ///
     /// # Errors
     /// What the system says.
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.op(Direction::Read, |io| io.recv(buf))
+        self.0.op_recv(|io| io.recv(buf), || Ok(0))
     }
 
     /// Sends a datagram to the socket at `path`.
@@ -137,10 +138,9 @@ impl UnixDatagram {
         fn peer_addr() -> SocketAddr;
         /// The address of the socket.
         fn local_addr() -> SocketAddr;
-        /// Ends receiving, sending or both. Who waits goes on.
-        fn shutdown(how: Shutdown) -> ();
     }
 
+    shutdown!();
     timeouts!();
 }
 

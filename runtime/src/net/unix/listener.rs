@@ -7,7 +7,9 @@ use std::path::Path;
 
 use socket2::SockAddr;
 
+use super::addr::to_system;
 use super::stream::UnixStream;
+use crate::net::bind::BindOptions;
 use crate::net::handle::Handle;
 use crate::net::methods::{delegate, socket};
 use crate::net::tcp_listener::accept;
@@ -18,14 +20,36 @@ pub struct UnixListener(pub(crate) Handle<net::UnixListener>);
 socket!(UnixListener, net::UnixListener);
 
 impl UnixListener {
-    /// Listens at `path`, which must not exist.
+    /// Listens at `path`, which must not exist. As many connections as the system allows may wait to
+    /// be accepted: the number in `/proc/sys/net/core/somaxconn`.
     ///
     /// # Errors
     /// `InvalidInput` if the path is too long or has a NUL inside; what the system says.
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixListener> {
-        Ok(UnixListener(Handle::of_new(net::UnixListener::bind(
-            path,
-        )?)?))
+        UnixListener::bind_with(path, &BindOptions::new())
+    }
+
+    /// Listens at `path`, which must not exist, with `options`.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the path is too long or has a NUL inside, and for options that Unix sockets
+    /// do not have: all but [`backlog`](BindOptions::backlog) and
+    /// [`before_bind`](BindOptions::before_bind); what the system says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gopark::net::{BindOptions, UnixListener, UnixStream};
+    ///
+    /// let path = std::env::temp_dir().join(format!("gopark-doc-{}", std::process::id()));
+    /// let listener = UnixListener::bind_with(&path, &BindOptions::new().backlog(16))?;
+    /// let client = UnixStream::connect(&path)?;
+    /// listener.accept()?;
+    /// # std::fs::remove_file(path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn bind_with<P: AsRef<Path>>(path: P, options: &BindOptions) -> io::Result<UnixListener> {
+        UnixListener::bind_addr_with(&SocketAddr::from_pathname(path)?, options)
     }
 
     /// Listens at `socket_addr`, which may be abstract.
@@ -33,8 +57,21 @@ impl UnixListener {
     /// # Errors
     /// What the system says.
     pub fn bind_addr(socket_addr: &SocketAddr) -> io::Result<UnixListener> {
-        let listener = net::UnixListener::bind_addr(socket_addr)?;
-        Ok(UnixListener(Handle::of_new(listener)?))
+        UnixListener::bind_addr_with(socket_addr, &BindOptions::new())
+    }
+
+    /// Listens at `socket_addr`, which may be abstract, with `options`, as
+    /// [`bind_with`](UnixListener::bind_with).
+    ///
+    /// # Errors
+    /// `InvalidInput` for options that Unix sockets do not have; what the system says.
+    pub fn bind_addr_with(
+        socket_addr: &SocketAddr,
+        options: &BindOptions,
+    ) -> io::Result<UnixListener> {
+        let socket = options.listen_unix(&to_system(socket_addr)?)?;
+        let listener = net::UnixListener::from(socket);
+        Ok(UnixListener(Handle::of_nonblocking(listener)))
     }
 
     /// Waits for a connection. Several may wait at the same listener.

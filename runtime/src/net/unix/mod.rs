@@ -1,5 +1,7 @@
 //! Unix sockets: the types of `std::os::unix::net`, which block only the goroutine.
 
+mod addr;
+mod connect;
 mod datagram;
 mod listener;
 mod stream;

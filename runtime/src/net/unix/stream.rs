@@ -6,9 +6,9 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use super::connect::connect;
 use crate::net::handle::{Direction, Handle};
-use crate::net::methods::{delegate, socket, stream_io, timeouts};
-use crate::sched::blocking::Blocking;
+use crate::net::methods::{delegate, shutdown, socket, stream_io, timeouts};
 use crate::sched::header::G;
 
 /// A Unix connection: `std::os::unix::net::UnixStream`, blocking only the goroutine.
@@ -20,8 +20,11 @@ stream_io!(UnixStream);
 impl UnixStream {
     /// Connects to the listener at `path`.
     ///
-    /// While the queue of the listener is full this is a blocking call, with a thread of its own:
-    /// the system does not tell when there is room.
+    /// While the queue of the listener is full the goroutine waits for room, until there is some,
+    /// or a time limit, a cancel or the end of the runtime ends the wait. The system does not tell
+    /// when there is room, so the goroutine sleeps and tries again: it finds the room up to 10 ms
+    /// late, or later where more than a hundred wait, and not in the order in which they came. A
+    /// plain thread waits in the system.
     ///
     /// # Errors
     /// `InvalidInput` if the path is too long or has a NUL inside; what the system says.
@@ -34,16 +37,16 @@ impl UnixStream {
     /// # Errors
     /// What the system says.
     pub fn connect_addr(socket_addr: &SocketAddr) -> io::Result<UnixStream> {
-        let stream = {
-            let _back = G::current().and_then(Blocking::of);
-            loop {
-                match net::UnixStream::connect_addr(socket_addr) {
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    connected => break connected?,
-                }
+        if let Some(g) = G::current() {
+            let stream = net::UnixStream::from(connect(g, socket_addr)?);
+            return Ok(UnixStream(Handle::of_nonblocking(stream)));
+        }
+        loop {
+            match net::UnixStream::connect_addr(socket_addr) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                connected => return Ok(UnixStream(Handle::of_new(connected?)?)),
             }
-        };
-        Ok(UnixStream(Handle::of_new(stream)?))
+        }
     }
 
     /// Two connected ends without names.
@@ -63,9 +66,8 @@ impl UnixStream {
         fn peer_addr() -> SocketAddr;
         /// The address of this end.
         fn local_addr() -> SocketAddr;
-        /// Ends reading, writing or both. Who waits goes on.
-        fn shutdown(how: Shutdown) -> ();
     }
 
+    shutdown!();
     timeouts!();
 }
