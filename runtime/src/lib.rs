@@ -78,6 +78,7 @@ mod api;
 pub use crate::{
     api::future::{JoinFuture, ScopedJoinFuture},
     api::goroutine::{current, park, try_current, yield_now},
+    api::hooks::{SwitchGuard, inherit_hooks, on_switch, with_entered},
     api::join::JoinHandle,
     api::join_set::JoinSet,
     api::procs::{num_cpu, num_goroutines, procs, set_procs},
@@ -110,6 +111,16 @@ pub mod goroutine {
     pub use crate::api::local::{AccessError, LocalKey};
     pub use crate::api::spawn::Builder;
 }
+
+/// Finding code that breaks the [contract].
+#[cfg(not(gopark_loom))]
+pub mod debug {
+    pub use crate::api::debug::{ForbidGuard, forbid_suspend};
+}
+
+#[cfg(not(gopark_loom))]
+#[doc = include_str!("contract.md")]
+pub mod contract {}
 
 /// Figures of the stacks, and giving memory back.
 #[cfg(not(gopark_loom))]

@@ -174,6 +174,7 @@ impl Builder {
             long_slice: self.long_slice,
             trace: trace_period()?,
             migrate: debug.migrate,
+            contract: debug.contract,
             seed: debug.seed,
         };
         let shared = Arc::new(Shared::new(config)?);
@@ -217,10 +218,11 @@ fn trace_period() -> io::Result<Option<Duration>> {
     Ok(ms.map(|ms| Duration::from_millis(ms as u64)))
 }
 
-/// `GOPARK_DEBUG=migrate,fences,seed=N`.
+/// `GOPARK_DEBUG=migrate,contract,fences,seed=N`.
 #[derive(Debug, Default)]
 struct Debug {
     migrate: bool,
+    contract: bool,
     fences: bool,
     seed: u64,
 }
@@ -232,6 +234,7 @@ fn debug_settings() -> io::Result<Debug> {
     for word in text.split(',').filter(|word| !word.is_empty()) {
         match word.split_once('=') {
             None if word == "migrate" => debug.migrate = true,
+            None if word == "contract" => debug.contract = true,
             None if word == "fences" => debug.fences = true,
             Some(("seed", n)) => {
                 debug.seed = n.parse().map_err(|_| not_understood(NAME, &text))?;

@@ -1,8 +1,10 @@
 //! The public surface: thin, documented, without protocols of its own.
 
 pub(crate) mod builder;
+pub(crate) mod debug;
 pub(crate) mod future;
 pub(crate) mod goroutine;
+pub(crate) mod hooks;
 pub(crate) mod join;
 pub(crate) mod join_set;
 pub(crate) mod leaked;
