@@ -6,10 +6,10 @@
 //!
 //! # The contract
 //!
-//! Starting a runtime is `unsafe`, once: goroutines move between OS threads when they suspend, so
-//! code on them must not hold a thread-local borrow (`LocalKey::with`) or a guard that is bound to
-//! a thread (std's `MutexGuard`, `rand::rng()`) across a call that may suspend. Everything else is
-//! safe and sound.
+//! Starting a runtime is `unsafe`, once: a goroutine that is suspended may go on on another thread,
+//! so code on goroutines must not keep what is bound to a thread across a call that may suspend.
+//! [`contract`] says what that is, with a table of known crates and what to do instead. Everything
+//! else is safe and sound.
 //!
 //! ```
 //! // Nothing here holds a thread-local across a suspension.

@@ -30,7 +30,7 @@ fn a_forbidden_suspension_panics_with_both_places() {
             ("channel", &|| assert!(receiver.recv().is_err())),
             ("mutex", &|| drop(lock.lock())),
             ("blocking", &|| blocking(|| ())),
-            ("join", &|| gopark::spawn(gopark::yield_now).join().unwrap()),
+            ("join", &|| gopark::spawn(gopark::park).join().unwrap()),
             ("join", &|| gopark::scope(|_| ())),
         ];
         for (name, suspend) in cases {
@@ -257,5 +257,54 @@ fn contract_mode_lets_right_programs_run() {
         workers
             .into_iter()
             .for_each(|worker| worker.join().unwrap());
+    });
+}
+
+/// A C++ library with a function that calls back from a catch block; `None` without a compiler.
+fn catch_block() -> Option<extern "C" fn(extern "C" fn())> {
+    const SOURCE: &str =
+        "extern \"C\" void f(void (*g)()) { try { throw 1; } catch (int) { g(); } }";
+    let folder = std::env::temp_dir().join(format!("gopark-catch-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (source, library) = (folder.join("f.cpp"), folder.join("libf.so"));
+    std::fs::write(&source, SOURCE).unwrap();
+    let mut compiler = std::process::Command::new("c++");
+    compiler
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(&source);
+    let compiled = compiler.status().is_ok_and(|status| status.success());
+    let path = std::ffi::CString::new(library.to_str().unwrap()).unwrap();
+    // SAFETY: a library without constructors of its own.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
+    std::fs::remove_dir_all(&folder).unwrap();
+    if !compiled {
+        return None;
+    }
+    assert!(!handle.is_null(), "the library is not loaded");
+    // SAFETY: an open library and a name.
+    let function = unsafe { libc::dlsym(handle, c"f".as_ptr()) };
+    // SAFETY: the type of `f`, and null is `None`.
+    unsafe {
+        std::mem::transmute::<*mut libc::c_void, Option<extern "C" fn(extern "C" fn())>>(function)
+    }
+}
+
+#[test]
+fn contract_mode_finds_a_cpp_catch_block() {
+    static FOUND: AtomicBool = AtomicBool::new(false);
+    extern "C" fn waits() {
+        let text = broken(|| time::sleep(Duration::from_millis(1)));
+        let found = text.contains(", but it has a C++ exception in flight");
+        FOUND.store(found, Ordering::Relaxed);
+        assert!(found, "{text}");
+    }
+    in_contract_mode("contract::contract_mode_finds_a_cpp_catch_block", || {
+        let Some(f) = blocking(catch_block) else {
+            return;
+        };
+        f(waits);
+        assert!(FOUND.load(Ordering::Relaxed));
+        time::sleep(Duration::from_millis(1));
     });
 }

@@ -1,10 +1,11 @@
 //! Hooks around the suspensions of a goroutine.
 //!
-//! Most tests keep the goroutine's number in a thread-local, as libraries do with a context: `leave`
-//! takes it away and `enter` brings it back. The hooks check what they find, so a suspension without
-//! them ends the process: the next goroutine finds the number of the last one.
+//! Most tests keep the goroutine's number with its thread, as libraries do with a context:
+//! `leave` takes it away and `enter` brings it back. The hooks check what they find, so a
+//! suspension without them ends the process: the next goroutine finds the number of the last one.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -12,19 +13,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gopark::{blocking, chan, net, on_switch, sync, time, with_entered};
-use gopark_tests::{alone, is_case, nap, run, runtime, spin, wait_until};
+use gopark_tests::{alone, is_case, nap, run, runtime, spin, thread_id, wait_until};
 
-thread_local!(static OWNER: Cell<u64> = const { Cell::new(0) });
+/// What each thread would have in a thread-local.
+static OWNERS: Mutex<BTreeMap<i64, u64>> = Mutex::new(BTreeMap::new());
 
-/// Not inlined: the address of a thread-local is not to be kept over a suspension.
-#[inline(never)]
 fn owner() -> u64 {
-    OWNER.get()
+    let owners = OWNERS.lock().unwrap();
+    owners.get(&thread_id()).copied().unwrap_or(0)
 }
 
-#[inline(never)]
 fn set_owner(id: u64) {
-    OWNER.set(id);
+    OWNERS.lock().unwrap().insert(thread_id(), id);
 }
 
 fn enter(id: u64) {
@@ -66,166 +66,141 @@ fn in_all_modes(test: &str, case: fn()) {
     }
 }
 
+const MS: Duration = Duration::from_millis(1);
+
 /// Every way in which a goroutine is suspended.
-fn suspensions(n: usize) -> Vec<(&'static str, Box<dyn Fn()>)> {
-    let ms = Duration::from_millis(1);
+const WAYS: [(&str, fn()); 19] = [
+    ("yield", gopark::yield_now),
+    ("sleep", || time::sleep(MS)),
+    ("park_timeout", || gopark::park_timeout(MS)),
+    ("blocking", || blocking(|| nap(MS))),
+    ("hog", || spin(MS)),
+    ("unannounced", || nap(MS)),
+    ("park", park),
+    ("raw park", raw_park),
+    ("raw park that does not park", || {
+        gopark::raw::park(|_| false)
+    }),
+    ("channel", channel),
+    ("select", select),
+    ("join", || gopark::spawn(gopark::yield_now).join().unwrap()),
+    ("scope", || {
+        gopark::scope(|s| drop(s.spawn(gopark::yield_now)));
+    }),
+    ("timeout", || {
+        assert!(time::timeout(MS, gopark::park).is_err())
+    }),
+    ("mutex", mutex),
+    ("rwlock", rwlock),
+    ("bound", bound),
+    ("wait in a destructor", destructor),
+    ("socket", socket),
+];
+
+fn park() {
+    let me = gopark::current();
+    gopark::go(move || me.unpark());
+    gopark::park();
+}
+
+fn raw_park() {
+    gopark::raw::park(|waiter| {
+        gopark::go(move || waiter.ready());
+        true
+    });
+}
+
+fn channel() {
+    let (there, receive) = chan::bounded(0);
+    let (reply, back) = chan::bounded(0);
+    gopark::go(move || reply.send(receive.recv().unwrap() + 1).unwrap());
+    there.send(1).unwrap();
+    assert_eq!(back.recv(), Ok(2));
+}
+
+fn select() {
+    let (_sender, never) = chan::bounded::<()>(0);
+    gopark::select! {
+        recv(never) -> _ => unreachable!(),
+        default(MS) => {}
+    }
+}
+
+fn mutex() {
     let lock = Arc::new(sync::Mutex::new(()));
-    let rwlock = Arc::new(sync::RwLock::new(()));
-    let mut all: Vec<(&'static str, Box<dyn Fn()>)> = vec![
-        ("yield", Box::new(gopark::yield_now)),
-        ("sleep", Box::new(move || time::sleep(ms))),
-        ("park_timeout", Box::new(move || gopark::park_timeout(ms))),
-        ("blocking", Box::new(move || blocking(|| nap(ms)))),
-        ("hog", Box::new(move || spin(ms))),
-        ("unannounced", Box::new(move || nap(ms))),
-    ];
-    all.push((
-        "park",
-        Box::new(|| {
-            let me = gopark::current();
-            gopark::go(move || me.unpark());
-            gopark::park();
-        }),
-    ));
-    all.push((
-        "raw park",
-        Box::new(|| {
-            gopark::raw::park(|waiter| {
-                gopark::go(move || waiter.ready());
-                true
-            });
-        }),
-    ));
-    all.push((
-        "raw park that does not park",
-        Box::new(|| gopark::raw::park(|_| false)),
-    ));
-    all.push((
-        "channel",
-        Box::new(|| {
-            let (there, receive) = chan::bounded(0);
-            let (reply, back) = chan::bounded(0);
-            gopark::go(move || reply.send(receive.recv().unwrap() + 1).unwrap());
-            there.send(1).unwrap();
-            assert_eq!(back.recv(), Ok(2));
-        }),
-    ));
-    all.push((
-        "select",
-        Box::new(move || {
-            let (_sender, never) = chan::bounded::<()>(0);
-            gopark::select! {
-                recv(never) -> _ => unreachable!(),
-                default(ms) => {}
-            }
-        }),
-    ));
-    all.push((
-        "join",
-        Box::new(|| gopark::spawn(gopark::yield_now).join().unwrap()),
-    ));
-    all.push((
-        "scope",
-        Box::new(|| {
-            gopark::scope(|s| {
-                s.spawn(gopark::yield_now);
-            });
-        }),
-    ));
-    all.push((
-        "timeout",
-        Box::new(move || {
-            assert!(time::timeout(ms, gopark::park).is_err());
-        }),
-    ));
-    all.push((
-        "mutex",
-        Box::new(move || {
-            let held = lock.lock();
-            let other = Arc::clone(&lock);
-            let waits = gopark::spawn(move || {
-                owned(|check| {
-                    drop(other.lock());
-                    check();
-                })
-            });
-            gopark::yield_now();
-            drop(held);
-            waits.join().unwrap();
-        }),
-    ));
-    all.push((
-        "rwlock",
-        Box::new(move || {
-            let held = rwlock.write();
-            let other = Arc::clone(&rwlock);
-            let waits = gopark::spawn(move || {
-                owned(|check| {
-                    drop(other.read());
-                    check();
-                })
-            });
-            gopark::yield_now();
-            drop(held);
-            waits.join().unwrap();
-        }),
-    ));
-    all.push((
-        "bound",
-        Box::new(move || {
-            let _bound = gopark::lock_os_thread();
-            gopark::yield_now();
-            time::sleep(ms);
-        }),
-    ));
-    all.push((
-        "wait in a destructor",
-        Box::new(move || {
-            struct Waits(Duration);
-            impl Drop for Waits {
-                fn drop(&mut self) {
-                    time::sleep(self.0);
-                }
-            }
-            let caught = catch_unwind(|| {
-                let _waits = Waits(ms);
-                std::panic::resume_unwind(Box::new(()));
-            });
-            assert!(caught.is_err());
-        }),
-    ));
-    all.push((
-        "socket",
-        Box::new(|| {
-            let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = listener.local_addr().unwrap();
-            let peer = gopark::spawn(move || {
-                let mut stream = net::TcpStream::connect(address).unwrap();
-                time::sleep(Duration::from_millis(1));
-                stream.write_all(b"x").unwrap();
-            });
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            peer.join().unwrap();
-        }),
-    ));
-    let from = n % all.len();
-    all.rotate_left(from);
-    all
+    let held = lock.lock();
+    let other = Arc::clone(&lock);
+    let waits = gopark::spawn(move || {
+        owned(|check| {
+            drop(other.lock());
+            check();
+        });
+    });
+    gopark::yield_now();
+    drop(held);
+    waits.join().unwrap();
+}
+
+fn rwlock() {
+    let lock = Arc::new(sync::RwLock::new(()));
+    let held = lock.write();
+    let other = Arc::clone(&lock);
+    let waits = gopark::spawn(move || {
+        owned(|check| {
+            drop(other.read());
+            check();
+        });
+    });
+    gopark::yield_now();
+    drop(held);
+    waits.join().unwrap();
+}
+
+fn bound() {
+    let _bound = gopark::lock_os_thread();
+    gopark::yield_now();
+    time::sleep(MS);
+}
+
+fn destructor() {
+    struct Waits;
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            time::sleep(MS);
+        }
+    }
+    let caught = catch_unwind(|| {
+        let _waits = Waits;
+        std::panic::resume_unwind(Box::new(()));
+    });
+    assert!(caught.is_err());
+}
+
+fn socket() {
+    let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let peer = gopark::spawn(move || {
+        let mut stream = net::TcpStream::connect(address).unwrap();
+        time::sleep(MS);
+        stream.write_all(b"x").unwrap();
+    });
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut byte = [0];
+    stream.read_exact(&mut byte).unwrap();
+    peer.join().unwrap();
 }
 
 #[test]
 fn hooks_surround_every_kind_of_suspension() {
     in_all_modes("hooks::hooks_surround_every_kind_of_suspension", || {
         run(2, || {
-            let one = |n| {
+            let one = |n: usize| {
                 gopark::spawn(move || {
                     owned(|check| {
-                        for (name, suspend) in suspensions(n) {
+                        for at in 0..WAYS.len() {
+                            let (_, suspend) = WAYS[(n + at) % WAYS.len()];
                             suspend();
                             check();
-                            drop(catch_unwind(|| name));
                         }
                     });
                 })

@@ -135,10 +135,8 @@ impl Builder {
     /// Starts the runtime.
     ///
     /// # Safety
-    /// Goroutines move between OS threads whenever they may suspend. All code that runs on them:
-    /// - holds no borrow of a thread-local (`LocalKey::with`) and no guard bound to a thread (std's
-    ///   `MutexGuard`, `rand::rng()`) across a call that may suspend;
-    /// - is not compiled so that it keeps the address of a thread-local across such a call.
+    /// No code on the goroutines of this runtime does what [`contract`](crate::contract) lists as
+    /// unsound: it keeps nothing that is bound to a thread across a call that may suspend.
     ///
     /// # Errors
     /// `InvalidInput`, naming the value, for settings out of range (also of `GOPARK_PROCS`,

@@ -40,7 +40,8 @@ pub(crate) struct Beat {
     /// The last count, and when it began.
     switches: Cell<u32>,
     since: Cell<u64>,
-    /// Migrate and contract mode: the count is always over, so that the loop of the M decides who runs.
+    /// Migrate and contract mode: the count is always over, so that the loop of the M decides who
+    /// runs.
     is_always_due: Cell<bool>,
 }
 

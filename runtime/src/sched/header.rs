@@ -110,8 +110,9 @@ pub(crate) struct Body {
     pub(crate) limits: Cell<Option<Box<Vec<Arc<Timer>>>>>,
 }
 
-/// Whether the goroutine is inside `blocking`, and whether its suspensions are watched: one byte, so
-/// that whoever must know of either asks once.
+/// Whether the goroutine is inside `blocking`, and whether its suspensions are watched.
+///
+/// Both lie in one byte, so that a call that must know of either looks once.
 #[derive(Debug, Default)]
 pub(crate) struct Blocking(Cell<u8>);
 

@@ -5,15 +5,15 @@
 
 #![expect(unsafe_code, reason = "asks the C library about the calling thread")]
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::sync::OnceLock;
 
 /// The state of one thread at one time.
 #[derive(Debug)]
 pub(crate) struct ThreadState {
-    signals: Vec<bool>,
+    signals: Vec<u8>,
     locale: usize,
-    cpus: Vec<bool>,
+    cpus: Vec<u8>,
     nice: i32,
     exceptions: bool,
 }
@@ -60,14 +60,20 @@ impl ThreadState {
 }
 
 /// Which signals the thread blocks.
-fn signals() -> Vec<bool> {
+fn signals() -> Vec<u8> {
     // SAFETY: zeroes are a valid set, which the kernel overwrites.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: asks for the mask only.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut set) };
-    // SAFETY: `set` is a valid set.
-    let blocks = |signal| unsafe { libc::sigismember(&raw const set, signal) == 1 };
-    (1..=libc::SIGRTMAX()).map(blocks).collect()
+    // SAFETY: it was all zeroes, so no byte is unset.
+    unsafe { bytes(&set) }
+}
+
+/// # Safety
+/// No byte of `value` is unset, padding included.
+unsafe fn bytes<T>(value: &T) -> Vec<u8> {
+    // SAFETY: the memory of a value, set by the contract.
+    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }.to_vec()
 }
 
 fn locale() -> usize {
@@ -76,14 +82,13 @@ fn locale() -> usize {
 }
 
 /// Which of the first 1024 CPUs the thread may use.
-fn cpus() -> Vec<bool> {
+fn cpus() -> Vec<u8> {
     // SAFETY: zeroes are a valid set, which the kernel overwrites.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: 0 is the calling thread, and the size is that of `set`.
     unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) };
-    // SAFETY: below the number of CPUs that a set holds.
-    let may_use = |cpu| unsafe { libc::CPU_ISSET(cpu, &set) };
-    (0..libc::CPU_SETSIZE as usize).map(may_use).collect()
+    // SAFETY: it was all zeroes, so no byte is unset.
+    unsafe { bytes(&set) }
 }
 
 /// The nice value of the thread: on Linux it belongs to threads.
@@ -99,17 +104,35 @@ struct Exceptions {
     uncaught: u32,
 }
 
+type Globals = extern "C" fn() -> *const Exceptions;
+
+/// The C++ library's function that gives the state of the calling thread, if one is loaded.
+fn globals() -> Option<Globals> {
+    static FOUND: OnceLock<Globals> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Some(*found);
+    }
+    const NAME: &CStr = c"__cxa_get_globals";
+    // SAFETY: looks the name up in what is loaded.
+    let mut found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, NAME.as_ptr()) };
+    if found.is_null() {
+        // It may have come with a library that was loaded for itself.
+        let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD;
+        // SAFETY: gives a library that is loaded already, and loads none.
+        let library = unsafe { libc::dlopen(c"libstdc++.so.6".as_ptr(), flags) };
+        if !library.is_null() {
+            // SAFETY: a library, which stays loaded: it is not closed.
+            found = unsafe { libc::dlsym(library, NAME.as_ptr()) };
+        }
+    }
+    // SAFETY: of this type in every C++ library with the Itanium ABI, and null is `None`.
+    let found = unsafe { std::mem::transmute::<*mut c_void, Option<Globals>>(found) }?;
+    Some(*FOUND.get_or_init(|| found))
+}
+
 /// Whether a C++ exception is being thrown or handled on the thread. False without a C++ library.
 fn handles_exceptions() -> bool {
-    type Globals = extern "C" fn() -> *const Exceptions;
-    static GLOBALS: OnceLock<Option<Globals>> = OnceLock::new();
-    let globals = GLOBALS.get_or_init(|| {
-        // SAFETY: looks the name up in what is loaded.
-        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__cxa_get_globals".as_ptr()) };
-        // SAFETY: of this type in every C++ library with the Itanium ABI, and null is `None`.
-        unsafe { std::mem::transmute::<*mut c_void, Option<Globals>>(found) }
-    });
-    let Some(globals) = globals else {
+    let Some(globals) = globals() else {
         return false;
     };
     // SAFETY: the ABI gives a valid structure of the calling thread.
