@@ -6,10 +6,10 @@
 //!
 //! # The contract
 //!
-//! Starting a runtime is `unsafe`, once: goroutines move between OS threads when they suspend, so
-//! code on them must not hold a thread-local borrow (`LocalKey::with`) or a guard that is bound to
-//! a thread (std's `MutexGuard`, `rand::rng()`) across a call that may suspend. Everything else is
-//! safe and sound.
+//! Starting a runtime is `unsafe`, once: a goroutine that is suspended may go on on another thread,
+//! so code on goroutines must not keep what is bound to a thread across a call that may suspend.
+//! [`contract`] says what that is, with a table of known crates and what to do instead. Everything
+//! else is safe and sound.
 //!
 //! ```
 //! // Nothing here holds a thread-local across a suspension.
@@ -78,6 +78,7 @@ mod api;
 pub use crate::{
     api::future::{JoinFuture, ScopedJoinFuture},
     api::goroutine::{current, park, try_current, yield_now},
+    api::hooks::{SwitchGuard, inherit_hooks, on_switch, with_entered},
     api::join::JoinHandle,
     api::join_set::JoinSet,
     api::procs::{num_cpu, num_goroutines, procs, set_procs},
@@ -118,6 +119,16 @@ pub mod goroutine {
     pub use crate::api::local::{AccessError, LocalKey};
     pub use crate::api::spawn::Builder;
 }
+
+/// Finding code that breaks the [contract].
+#[cfg(not(gopark_loom))]
+pub mod debug {
+    pub use crate::api::debug::{ForbidGuard, forbid_suspend};
+}
+
+#[cfg(not(gopark_loom))]
+#[doc = include_str!("contract.md")]
+pub mod contract {}
 
 /// Figures of the stacks, and giving memory back.
 #[cfg(not(gopark_loom))]

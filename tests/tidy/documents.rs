@@ -13,7 +13,9 @@ pub(crate) fn links(files: &[File]) -> Vec<Offence> {
     let mut offences = Vec::new();
     for file in files.iter().filter(|file| file.is_markdown()) {
         for (line, text) in prose(&file.text) {
-            for target in targets(&text) {
+            // Of items rustdoc sees to it, where the document is a part of the documentation.
+            let is_item = |target: &String| target.contains("::");
+            for target in targets(&text).into_iter().filter(|target| !is_item(target)) {
                 if let Err(why) = follow(files, file, &target) {
                     offences.push(file.offence(line, format!("link `{target}`: {why}")));
                 }
@@ -215,7 +217,7 @@ mod tests {
 
     #[test]
     fn links_to_the_web_to_folders_and_in_code_pass() {
-        let text = "[a](https://x.y/z#q) [b](docs/) `[c](no)`\n```\n[d](no)\n```\n";
+        let text = "[a](https://x.y/z#q) [b](docs/) [e](crate::f) `[c](no)`\n```\n[d](no)\n```\n";
         let files = [
             File::sample("README.md", text),
             File::sample("docs/x.rs", ""),

@@ -15,9 +15,9 @@ use crate::repo::{File, Offence};
 
 const DOCUMENT: &str = "ARCHITECTURE.md";
 /// Folders whose every file is named.
-const MAPPED: [&str; 3] = ["stack/src/", "runtime/src/", "poller/src/"];
-const MEMBERS: [&str; 6] = [
-    "stack/", "poller/", "runtime/", "tests/", "benches/", "xtask/",
+const MAPPED: [&str; 4] = ["stack/src/", "runtime/src/", "poller/src/", "tracing/src/"];
+const MEMBERS: [&str; 7] = [
+    "stack/", "poller/", "runtime/", "tracing/", "tests/", "benches/", "xtask/",
 ];
 
 /// Every file that the document names exists, and every file of the crates is named.

@@ -135,10 +135,8 @@ impl Builder {
     /// Starts the runtime.
     ///
     /// # Safety
-    /// Goroutines move between OS threads whenever they may suspend. All code that runs on them:
-    /// - holds no borrow of a thread-local (`LocalKey::with`) and no guard bound to a thread (std's
-    ///   `MutexGuard`, `rand::rng()`) across a call that may suspend;
-    /// - is not compiled so that it keeps the address of a thread-local across such a call.
+    /// No code on the goroutines of this runtime does what [`contract`](crate::contract) lists as
+    /// unsound: it keeps nothing that is bound to a thread across a call that may suspend.
     ///
     /// # Errors
     /// `InvalidInput`, naming the value, for settings out of range (also of `GOPARK_PROCS`,
@@ -174,6 +172,7 @@ impl Builder {
             long_slice: self.long_slice,
             trace: trace_period()?,
             migrate: debug.migrate,
+            contract: debug.contract,
             seed: debug.seed,
         };
         let shared = Arc::new(Shared::new(config)?);
@@ -217,10 +216,11 @@ fn trace_period() -> io::Result<Option<Duration>> {
     Ok(ms.map(|ms| Duration::from_millis(ms as u64)))
 }
 
-/// `GOPARK_DEBUG=migrate,fences,seed=N`.
+/// `GOPARK_DEBUG=migrate,contract,fences,seed=N`.
 #[derive(Debug, Default)]
 struct Debug {
     migrate: bool,
+    contract: bool,
     fences: bool,
     seed: u64,
 }
@@ -232,6 +232,7 @@ fn debug_settings() -> io::Result<Debug> {
     for word in text.split(',').filter(|word| !word.is_empty()) {
         match word.split_once('=') {
             None if word == "migrate" => debug.migrate = true,
+            None if word == "contract" => debug.contract = true,
             None if word == "fences" => debug.fences = true,
             Some(("seed", n)) => {
                 debug.seed = n.parse().map_err(|_| not_understood(NAME, &text))?;

@@ -2,9 +2,11 @@
 
 pub mod attributes;
 pub(crate) mod builder;
+pub(crate) mod debug;
 pub(crate) mod future;
 pub(crate) mod goroutine;
 pub(crate) mod handle;
+pub(crate) mod hooks;
 pub(crate) mod join;
 pub(crate) mod join_set;
 pub(crate) mod leaked;

@@ -58,8 +58,8 @@ impl Runtime {
     /// spawned go on until the runtime is dropped.
     ///
     /// `main` may borrow and need not be `Send`: the caller is blocked meanwhile, so nobody else
-    /// uses what it borrows. That it runs on other threads is part of the contract of
-    /// [`Builder::build`].
+    /// uses what it borrows. That it runs on other threads is part of the
+    /// [contract](crate::contract).
     ///
     /// # Panics
     /// With the payload of a panic of `main`; when no stack is free; in the closure of a
@@ -189,7 +189,8 @@ impl Drop for Runtime {
 /// goroutines are unwound.
 ///
 /// # Safety
-/// As for [`Builder::build`].
+/// No code on the goroutines of this runtime does what [`contract`](crate::contract) lists as
+/// unsound: it keeps nothing that is bound to a thread across a call that may suspend.
 ///
 /// # Panics
 /// With the payload of a panic of `main`, and when the runtime cannot be built.

@@ -11,6 +11,7 @@ use gopark_stack::Class;
 
 use crate::api::goroutine::Goroutine;
 use crate::api::handle::Handle;
+use crate::api::hooks::inherit_hooks;
 use crate::api::join::JoinHandle;
 use crate::api::scope::{Scope, ScopedJoinHandle};
 use crate::sched::gate::Enter;
@@ -196,6 +197,7 @@ where
 pub struct Builder {
     name: Option<Name>,
     limit: Option<usize>,
+    inherits: bool,
 }
 
 impl Builder {
@@ -216,6 +218,13 @@ impl Builder {
         self
     }
 
+    /// Whether the goroutine has the hooks of its spawner, as with
+    /// [`inherit_hooks`](crate::inherit_hooks). By default it has none.
+    pub fn inherit_hooks(mut self, inherits: bool) -> Builder {
+        self.inherits = inherits;
+        self
+    }
+
     /// Spawns in the caller's runtime.
     ///
     /// # Errors
@@ -231,8 +240,11 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let options = self.options()?;
-        spawn_unbound(Home::Here("gopark::goroutine::Builder::spawn"), options, f)
+        let home = Home::Here("gopark::goroutine::Builder::spawn");
+        if self.inherits {
+            return spawn_unbound(home, self.options()?, inherit_hooks(f));
+        }
+        spawn_unbound(home, self.options()?, f)
     }
 
     /// Spawns in the runtime of a handle, from anywhere.
@@ -256,7 +268,11 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn_unbound(Home::Handle(runtime.runtime()), self.options()?, f)
+        let home = Home::Handle(runtime.runtime());
+        if self.inherits {
+            return spawn_unbound(home, self.options()?, inherit_hooks(f));
+        }
+        spawn_unbound(home, self.options()?, f)
     }
 
     /// Spawns in a scope.
@@ -273,6 +289,9 @@ impl Builder {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        if self.inherits {
+            return scope.spawn_with(self.options()?, inherit_hooks(f));
+        }
         scope.spawn_with(self.options()?, f)
     }
 

@@ -40,7 +40,8 @@ pub(crate) struct Beat {
     /// The last count, and when it began.
     switches: Cell<u32>,
     since: Cell<u64>,
-    /// Migrate mode: the count is always over, so that the loop of the M decides who runs.
+    /// Migrate and contract mode: the count is always over, so that the loop of the M decides who
+    /// runs.
     is_always_due: Cell<bool>,
 }
 
@@ -56,8 +57,8 @@ impl Beat {
     }
 
     /// An M of a runtime begins.
-    pub(crate) fn start(&self, migrate: bool) {
-        self.is_always_due.set(migrate);
+    pub(crate) fn start(&self, is_always_due: bool) {
+        self.is_always_due.set(is_always_due);
         self.hurry();
     }
 

@@ -9,9 +9,10 @@ use std::sync::atomic::Ordering;
 
 use super::bound;
 use super::hand_off;
-use super::machine::{After, Standing, pin, unpin};
+use super::hooks::{self, Away};
+use super::machine::{After, Machine, Standing, pin, unpin};
 use super::run::leave;
-use crate::sched::header::G;
+use crate::sched::header::{G, Wait};
 
 /// Held while a goroutine is in a blocking call; dropping it comes back.
 #[derive(Debug)]
@@ -19,10 +20,24 @@ pub(crate) struct Blocking<'a>(&'a G);
 
 impl Blocking<'_> {
     /// `None` when the running goroutine `g` is in one already.
+    ///
+    /// # Panics
+    /// In a hook, and where suspensions are forbidden.
     pub(crate) fn of(g: &G) -> Option<Blocking<'_>> {
+        if g.blocking.or_watched() {
+            return Blocking::checked(g);
+        }
+        begin(g);
+        Some(Blocking(g))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn checked(g: &G) -> Option<Blocking<'_>> {
         if g.blocking.get() {
             return None;
         }
+        hooks::assert_may_suspend(g, Wait::Blocking);
         begin(g);
         Some(Blocking(g))
     }
@@ -133,9 +148,26 @@ fn end_without_p(g: &G) {
             m.hold(p);
         } else if g.bound.get() != 0 || std::thread::panicking() {
             hand_off::claim(m);
+        } else if g.is_watched() {
+            return leave_watched(g, m);
         } else {
             return leave(g, m, After::Global(g.to_ref()));
         }
     }
     unpin(m);
+}
+
+/// Leaves the pinned `m`, with hooks, which run unpinned and may find a P.
+#[inline(never)]
+fn leave_watched(g: &G, m: &Machine) {
+    unpin(m);
+    let _away = Away::begin(g, Wait::Blocking);
+    let m = pin(g);
+    match m.standing() {
+        Standing::Lost => leave(g, m, After::Global(g.to_ref())),
+        standing => {
+            hand_off::settle(m, standing);
+            unpin(m);
+        }
+    }
 }

@@ -10,6 +10,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::contract;
 use super::hand_off::{self, hand_off};
 use super::machine::{Machine, unpin};
 use crate::sched::header::{G, GRef};
@@ -87,8 +88,8 @@ fn pass_on_and_sleep(m: &Machine) {
 pub(crate) fn dispatch(m: &Machine, g: GRef) -> Dispatch {
     let bound = g.get().bound.get();
     if bound == 0 {
-        return if m.shared().config.migrate {
-            migrate(m, g)
+        return if m.shared().config.is_debugging() {
+            debug(m, g)
         } else {
             Dispatch::Run
         };
@@ -108,6 +109,16 @@ pub(crate) fn give(m: &Machine, claim: usize) {
 }
 
 #[cold]
+fn debug(m: &Machine, g: GRef) -> Dispatch {
+    if m.shared().config.contract {
+        contract::watch(m, g.get());
+    }
+    if m.shared().config.migrate {
+        return migrate(m, g);
+    }
+    Dispatch::Run
+}
+
 fn migrate(m: &Machine, g: GRef) -> Dispatch {
     let others = m.shared().procs.limit() > 1;
     let here = m.index as u32 + 1;

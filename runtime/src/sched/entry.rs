@@ -22,10 +22,11 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use gopark_stack::Stack;
 use gopark_stack::switch::Context;
 
-use super::header::{Body, G, GRef};
+use super::header::{Blocking, Body, G, GRef};
 use super::large;
 use super::packet::{Packet, drop_result};
 use crate::fatal::no_unwind;
+use crate::sched::hooks;
 use crate::sched::locals;
 use crate::sched::machine::{Machine, pin, unpin};
 use crate::sched::park;
@@ -91,7 +92,7 @@ where
         packet,
         bound: Cell::new(0),
         locks: Cell::new(0),
-        blocking: Cell::new(false),
+        blocking: Blocking::default(),
         ran_on: Cell::new(0),
         locals: Cell::new(None),
         name: Cell::new(birth.name),
@@ -154,6 +155,7 @@ where
     if g.has_locals() {
         // A destructor may park; a request to stop could not end it by unwinding.
         g.state.set_deaf(true);
+        hooks::end(g);
         no_unwind("the destructor of a goroutine-local panicked", || {
             locals::drop_all(g);
         });

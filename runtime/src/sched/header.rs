@@ -91,8 +91,7 @@ pub(crate) struct Body {
     pub(crate) context: UnsafeCell<Context>,
     /// Number of the machine whose thread it may not leave now, plus one; or 0.
     pub(crate) bound: Cell<u32>,
-    /// Inside `blocking`.
-    pub(crate) blocking: Cell<bool>,
+    pub(crate) blocking: Blocking,
     /// Migrate mode: number of the machine that ran it last, plus one; or 0.
     pub(crate) ran_on: Cell<u32>,
     pub(crate) run: Run,
@@ -109,6 +108,52 @@ pub(crate) struct Body {
     /// Time limits of what it does, the outermost first.
     #[expect(clippy::box_collection, reason = "the header is small")]
     pub(crate) limits: Cell<Option<Box<Vec<Arc<Timer>>>>>,
+}
+
+/// Whether the goroutine is inside `blocking`, and whether its suspensions are watched.
+///
+/// Both lie in one byte, so that a call that must know of either looks once.
+#[derive(Debug, Default)]
+pub(crate) struct Blocking(Cell<u8>);
+
+const IN_CALL: u8 = 1 << 0;
+const WATCHED: u8 = 1 << 1;
+
+impl Blocking {
+    /// Whether the goroutine is inside `blocking`.
+    #[inline]
+    pub(crate) fn get(&self) -> bool {
+        self.0.get() & IN_CALL != 0
+    }
+
+    /// From now on, or no longer, the goroutine is inside `blocking`.
+    #[inline]
+    pub(crate) fn set(&self, in_call: bool) {
+        self.0.set(self.0.get() & !IN_CALL | u8::from(in_call));
+    }
+
+    /// Whether it is inside `blocking`, or watched.
+    #[inline]
+    pub(crate) fn or_watched(&self) -> bool {
+        self.0.get() != 0
+    }
+}
+
+impl G {
+    /// From now on, or no longer, the suspensions of the goroutine are watched (`hooks.rs`). For
+    /// the owner.
+    pub(crate) fn set_watched(&self, watched: bool) {
+        let blocking = self.blocking.0.get();
+        let bit = if watched { WATCHED } else { 0 };
+        self.blocking.0.set(blocking & !WATCHED | bit);
+        self.state.set_watched(watched);
+    }
+
+    /// Whether the suspensions of the goroutine are watched. For the owner.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.blocking.0.get() & WATCHED != 0
+    }
 }
 
 impl std::fmt::Debug for G {

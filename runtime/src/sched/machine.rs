@@ -21,6 +21,7 @@ use std::time::Duration;
 use gopark_stack::switch::{Context, set_thread_word, thread_word};
 
 use super::beat::Beat;
+use super::contract::ThreadState;
 use super::grant::{Given, Grant};
 use super::hold::{Look, Pin, Token};
 use super::processor::{Local, Processor};
@@ -100,6 +101,8 @@ pub(crate) struct Machine {
     pub(crate) beat: Beat,
     /// Migrate mode: how often in a row a goroutine was left to others.
     pub(crate) passes: Cell<u32>,
+    /// Contract mode: what the thread was like before it ran a goroutine.
+    pub(crate) state_at_rest: Cell<Option<Box<ThreadState>>>,
 }
 
 // SAFETY: the cells are used by one thread at a time: the lock of the idle lists orders the end of
@@ -141,6 +144,7 @@ impl Machine {
             ends: Cell::new(false),
             beat: Beat::new(),
             passes: Cell::new(0),
+            state_at_rest: Cell::new(None),
         }
     }
 
@@ -157,7 +161,8 @@ impl Machine {
         self.shared.set(shared);
         // SAFETY: the thread is ours, and nobody's M.
         unsafe { set_thread_word(ptr::from_ref(self).cast_mut().cast()) };
-        self.beat.start(shared.config.migrate);
+        self.beat.start(shared.config.is_debugging());
+        self.state_at_rest.take();
         self.pin.set();
         self.tid.store(thread::id(), Ordering::Relaxed);
         let deaf = thread::blocks(super::sysmon::preempt::SIGNAL);

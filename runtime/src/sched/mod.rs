@@ -10,6 +10,8 @@ pub(crate) mod blocking;
 pub(crate) mod bound;
 pub(crate) mod claims;
 #[cfg(not(gopark_loom))]
+pub(crate) mod contract;
+#[cfg(not(gopark_loom))]
 pub(crate) mod entry;
 #[cfg(not(gopark_loom))]
 pub(crate) mod find;
@@ -23,6 +25,8 @@ pub(crate) mod haste;
 #[cfg(not(gopark_loom))]
 pub(crate) mod header;
 pub(crate) mod hold;
+#[cfg(not(gopark_loom))]
+pub(crate) mod hooks;
 pub(crate) mod idle;
 #[cfg(not(gopark_loom))]
 pub(crate) mod interrupt;

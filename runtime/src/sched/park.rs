@@ -15,6 +15,7 @@ use std::sync::Arc;
 use super::blocking;
 use super::bound;
 use super::hand_off;
+use super::hooks::{self, Away};
 use super::interrupt;
 use super::machine::{After, Machine, Standing, pin, unpin, unsuspended};
 use super::run::{leave, leave_if_wanted};
@@ -105,7 +106,7 @@ fn end_or_panic(g: &G, check: Check) {
         check != Check::Parking,
         "gopark: the closure that begins a park parked or yielded itself"
     );
-    if std::thread::panicking() {
+    if check == Check::Watched || std::thread::panicking() {
         return;
     }
     if check == Check::Stop {
@@ -124,17 +125,28 @@ pub(crate) fn begin(g: &G) {
     }
 }
 
+/// Begins a suspension of `g` for which the check was not [`Check::Go`]: unwinds, or gives what is
+/// held during the suspension of a goroutine that is watched.
+fn begin_checked(g: &G, check: Check, why: Wait) -> Option<Away<'_>> {
+    end_or_panic(g, check);
+    g.is_watched().then(|| Away::begin(g, why))
+}
+
 /// The running goroutine `g` is about to lend what it has, and to wait for it to come back: that
 /// wait must not fail.
 ///
 /// # Panics
-/// Inside the closure of a park.
+/// Inside the closure of a park, in a hook, and where suspensions are forbidden.
 #[track_caller]
 pub(crate) fn assert_may_wait(g: &G) {
-    assert!(
-        g.state.check() != Check::Parking,
-        "gopark: the closure that begins a park cannot wait for goroutines"
-    );
+    match g.state.check() {
+        Check::Parking => {
+            panic!("gopark: the closure that begins a park cannot wait for goroutines")
+        }
+        Check::Go => {}
+        _ if g.is_watched() => hooks::assert_may_suspend(g, Wait::Join),
+        _ => {}
+    }
 }
 
 /// Asks something of goroutine `id`, if it has not ended.
@@ -154,7 +166,21 @@ pub(crate) fn undisturbed<T>(g: &G, f: impl FnOnce() -> T) -> T {
 /// Lets others run. Returns at once when nobody wants to.
 #[inline(never)]
 pub(crate) fn yield_now(g: &G) {
-    end_if_stopped(g);
+    match g.state.check() {
+        Check::Go => yield_begun(g),
+        check => yield_checked(g, check),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn yield_checked(g: &G, check: Check) {
+    let _away = begin_checked(g, check, Wait::None);
+    yield_begun(g);
+}
+
+#[inline(always)]
+fn yield_begun(g: &G) {
     if std::thread::panicking() {
         return;
     }
@@ -193,7 +219,21 @@ fn yield_otherwise(g: &G, m: &Machine, standing: Standing) {
 /// Waits for the token.
 #[inline(never)]
 pub(crate) fn park_by_token(g: &G) {
-    end_if_stopped(g);
+    match g.state.check() {
+        Check::Go => park_by_token_begun(g),
+        check => park_by_token_checked(g, check),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn park_by_token_checked(g: &G, check: Check) {
+    let _away = begin_checked(g, check, Wait::Park);
+    park_by_token_begun(g);
+}
+
+#[inline(always)]
+fn park_by_token_begun(g: &G) {
     if g.state.take_token() {
         return;
     }
@@ -248,13 +288,38 @@ pub(crate) fn park_by_token_with(g: &G, publish: impl FnOnce()) {
 
 #[inline(always)]
 fn park_begun(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> bool) {
+    match g.state.check() {
+        Check::Go => park_checked(g, why, begin, publish),
+        check => {
+            // One function for all closures: this way is rare.
+            let mut publish = Some(publish);
+            let mut publish = || publish.take().is_some_and(|publish| publish());
+            park_otherwise(g, check, why, begin, &mut publish);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn park_otherwise(
+    g: &G,
+    check: Check,
+    why: Wait,
+    begin: fn(&State),
+    publish: &mut dyn FnMut() -> bool,
+) {
+    let _away = begin_checked(g, check, why);
+    park_checked(g, why, begin, publish);
+}
+
+#[inline(always)]
+fn park_checked(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> bool) {
     struct Abort<'a>(&'a G);
     impl Drop for Abort<'_> {
         fn drop(&mut self) {
             self.0.state.abort_park();
         }
     }
-    end_if_stopped(g);
     let _back = blocking::Interrupted::of(g);
     // Before the park begins: a request to stop may come while `publish` runs.
     let unwinding = bound::Deaf::while_unwinding(g);

@@ -55,7 +55,17 @@ pub(crate) struct Config {
     pub(crate) trace: Option<Duration>,
     /// `GOPARK_DEBUG=migrate`: every wake moves a goroutine to another M, if there is one.
     pub(crate) migrate: bool,
+    /// `GOPARK_DEBUG=contract`: each suspension is checked.
+    pub(crate) contract: bool,
     pub(crate) seed: u64,
+}
+
+impl Config {
+    /// Whether the loop of an M sees every goroutine that it runs.
+    #[inline]
+    pub(crate) fn is_debugging(&self) -> bool {
+        self.migrate | self.contract
+    }
 }
 
 /// See the top of this file.

@@ -9,3 +9,5 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 #[cfg(not(gopark_loom))]
 pub(crate) mod thread;
+#[cfg(not(gopark_loom))]
+pub(crate) mod thread_state;

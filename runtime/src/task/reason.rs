@@ -23,11 +23,12 @@ pub(crate) enum Wait {
     Cancellation,
     Channel,
     Select,
+    Blocking,
 }
 
 impl Wait {
     /// As reports say it.
-    pub(crate) const TEXTS: [&str; 19] = [
+    pub(crate) const TEXTS: [&str; 20] = [
         "runnable",
         "park",
         "raw park",
@@ -47,5 +48,6 @@ impl Wait {
         "cancellation",
         "channel",
         "select",
+        "blocking",
     ];
 }

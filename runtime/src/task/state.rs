@@ -1,10 +1,10 @@
 //! The life-cycle word of a goroutine.
 //!
 //! ```text
-//!   63  12     9         8           7         6      5       4        3       2..0
-//!  +------+--------+-----------+-----------+------+-------+------+----------+-------+
-//!  |  id  | CANCEL | INTERRUPT | DELIVERED | DEAF | TOKEN | STOP | BY_TOKEN | phase |
-//!  +------+--------+-----------+-----------+------+-------+------+----------+-------+
+//!   63  12      10       9         8           7         6      5       4        3       2..0
+//!  +------+---------+--------+-----------+-----------+------+-------+------+----------+-------+
+//!  |  id  | WATCHED | CANCEL | INTERRUPT | DELIVERED | DEAF | TOKEN | STOP | BY_TOKEN | phase |
+//!  +------+---------+--------+-----------+-----------+------+-------+------+----------+-------+
 //! ```
 //!
 //! This file owns the word: no other file names a bit or an ordering. Each method is one
@@ -51,7 +51,7 @@
 //!
 //! Modelled in `tests/loom_state.rs`, each with a seeded bug: `ready_during_commit`,
 //! `unpark_during_park_by_token`, `two_wakers_one_winner`, `stop_against_a_deaf_park`,
-//! `stop_against_a_wake`, `trim_against_wakes`.
+//! `stop_against_a_wake`, `trim_against_wakes`, `watching_against_an_unpark`.
 
 use std::fmt;
 
@@ -73,6 +73,8 @@ const DELIVERED: u64 = 1 << 7;
 const INTERRUPT: u64 = 1 << 8;
 /// Somebody cancelled the goroutine; taken when it unwinds for that, once.
 const CANCEL: u64 = 1 << 9;
+/// The goroutine has hooks, forbids suspensions, or is checked: a suspension takes the slow way.
+const WATCHED: u64 = 1 << 10;
 const ID_SHIFT: u32 = 12;
 /// Each of these ends a park, and makes the next end before it begins.
 const UNWIND: u64 = STOP | INTERRUPT | CANCEL;
@@ -84,11 +86,11 @@ const PARKED: u64 = 3;
 const NOTIFIED: u64 = 4;
 
 const _: () = assert!(
-    PHASE & (BY_TOKEN | TOKEN | DEAF | DELIVERED | UNWIND) == 0,
+    PHASE & (BY_TOKEN | TOKEN | DEAF | DELIVERED | UNWIND | WATCHED) == 0,
     "fields overlap"
 );
 const _: () = assert!(
-    NOTIFIED <= PHASE && CANCEL < 1 << ID_SHIFT,
+    NOTIFIED <= PHASE && WATCHED < 1 << ID_SHIFT,
     "a field is too small"
 );
 
@@ -125,6 +127,8 @@ pub(crate) enum Check {
     Interrupt,
     /// It is in the middle of beginning a park.
     Parking,
+    /// It may, and its suspensions are watched. The other verdicts hide this one.
+    Watched,
 }
 
 /// Whether the goroutine must unwind instead of parking.
@@ -155,6 +159,7 @@ impl fmt::Debug for State {
             (DELIVERED, "delivered"),
             (INTERRUPT, "interrupt"),
             (CANCEL, "cancel"),
+            (WATCHED, "watched"),
         ] {
             if word & bit != 0 {
                 write!(f, "+{name}")?;
@@ -188,15 +193,31 @@ impl State {
     #[inline]
     pub(crate) fn check(&self) -> Check {
         let word = self.0.load(Ordering::Relaxed);
-        if word & (PHASE | UNWIND) == OWNED {
+        if word & (PHASE | UNWIND | WATCHED) == OWNED {
             return Check::Go;
         }
         match word & PHASE {
-            OWNED if word & DEAF != 0 => Check::Go,
-            OWNED if word & STOP != 0 => Check::Stop,
-            OWNED => Check::Interrupt,
+            OWNED if must_unwind(word) && word & STOP != 0 => Check::Stop,
+            OWNED if must_unwind(word) => Check::Interrupt,
+            OWNED if word & WATCHED != 0 => Check::Watched,
+            OWNED => Check::Go,
             _ => Check::Parking,
         }
+    }
+
+    /// From now on, or no longer, the goroutine's suspensions are watched. For its owner.
+    pub(crate) fn set_watched(&self, watched: bool) {
+        // Relaxed: orders nothing.
+        if watched {
+            self.0.fetch_or(WATCHED, Ordering::Relaxed);
+        } else {
+            self.0.fetch_and(!WATCHED, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether requests to unwind do not reach the goroutine. For its owner.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & DEAF != 0
     }
 
     /// The goroutine's last transition: its stack may be used for another.

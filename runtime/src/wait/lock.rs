@@ -96,11 +96,12 @@ pub(crate) struct Guard<'a, T> {
 
 impl<T> Guard<'_, T> {
     /// Itself, if it may be held until the closure that begins a park releases it: not by a
-    /// goroutine in a blocking call, which comes back from that first. `None`: it is released.
+    /// goroutine in a blocking call, which comes back from that first, and not by one with hooks,
+    /// which run first. `None`: it is released.
     #[inline]
     pub(crate) fn across_park(self) -> Option<Self> {
-        let is_blocking = self.g.is_some_and(|g| g.blocking.get());
-        (!is_blocking).then_some(self)
+        let is_special = self.g.is_some_and(|g| g.blocking.or_watched());
+        (!is_special).then_some(self)
     }
 }
 

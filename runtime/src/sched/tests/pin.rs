@@ -25,6 +25,7 @@ fn config() -> Config {
         long_slice: None,
         trace: None,
         migrate: false,
+        contract: false,
         seed: 0,
     }
 }

@@ -327,3 +327,42 @@ fn loom_trim_against_stop_of_a_deaf_park() {
         assert_eq!(parker.state.ready(ID), Wake::Enqueue);
     });
 }
+
+fn watching_against_an_unpark(watch: fn(&State)) {
+    loom::model(move || {
+        let owner = fake();
+        let waker = Arc::clone(&owner);
+        let thread = thread::spawn(move || waker.state.unpark(ID));
+        watch(&owner.state);
+        assert_eq!(thread.join().unwrap(), Wake::Done);
+        assert!(owner.state.take_token(), "the token is lost");
+        assert_eq!(owner.state.check(), Check::Watched);
+        owner.state.set_watched(false);
+        assert_eq!(owner.state.check(), Check::Go);
+    });
+}
+
+#[test]
+fn loom_watching_against_an_unpark() {
+    watching_against_an_unpark(|state| state.set_watched(true));
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_watching_without_a_locked_instruction_is_found() {
+    watching_against_an_unpark(State::set_watched_seeded);
+}
+
+#[test]
+fn loom_a_request_hides_that_a_goroutine_is_watched() {
+    loom::model(|| {
+        let owner = fake();
+        owner.state.set_watched(true);
+        let _ = owner.state.stop(ID);
+        assert_eq!(owner.state.check(), Check::Stop);
+        owner.state.set_deaf(true);
+        assert_eq!(owner.state.check(), Check::Watched);
+        owner.state.begin_park();
+        assert_eq!(owner.state.check(), Check::Parking);
+    });
+}

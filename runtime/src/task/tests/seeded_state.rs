@@ -1,6 +1,6 @@
 //! Transitions with bugs that the models must find.
 
-use super::{BY_TOKEN, Commit, NOTIFIED, OWNED, PARKED, PHASE, State, TOKEN, Trim, Wake};
+use super::{BY_TOKEN, Commit, NOTIFIED, OWNED, PARKED, PHASE, State, TOKEN, Trim, WATCHED, Wake};
 use crate::shim::Ordering;
 
 impl State {
@@ -10,6 +10,13 @@ impl State {
         // Acquire above and Release here, as in the real one.
         self.0.store(word & !PHASE | PARKED, Ordering::Release);
         Trim::Parked
+    }
+
+    /// `set_watched` as a load and a store: the bug that the model must find.
+    pub(crate) fn set_watched_seeded(&self) {
+        // Relaxed as in the real one.
+        let word = self.0.load(Ordering::Relaxed);
+        self.0.store(word | WATCHED, Ordering::Relaxed);
     }
 
     /// `commit_park` as a load and a store: the bug that the model must find.
