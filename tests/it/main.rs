@@ -12,6 +12,7 @@ mod ends;
 mod examples;
 mod fairness;
 mod first_turn;
+mod float_modes;
 mod haste;
 mod hogs;
 mod join_set;

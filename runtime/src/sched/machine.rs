@@ -18,7 +18,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::time::Duration;
 
-use gopark_stack::switch::{Context, set_thread_word, thread_word};
+use gopark_stack::switch::{Context, FpControl, set_thread_word, thread_word};
 
 use super::beat::Beat;
 use super::grant::{Given, Grant};
@@ -91,6 +91,10 @@ pub(crate) struct Machine {
     /// The thread's own context: the scheduler's loop.
     pub(crate) context: UnsafeCell<Context>,
     pub(crate) after: Cell<After>,
+    /// The floating-point control words of the thread, with which every switch is made.
+    pub(crate) fp: Cell<FpControl>,
+    /// How often its loop was left for a goroutine; wraps.
+    pub(crate) runs: Cell<u32>,
     /// Found by a goroutine that could not switch to it: the loop handles it first.
     pub(crate) picked: Cell<Option<Work>>,
     pub(crate) searching: Cell<bool>,
@@ -136,6 +140,8 @@ impl Machine {
             p: AtomicPtr::new(ptr::null_mut()),
             context: UnsafeCell::new(Context::empty()),
             after: Cell::new(After::Nothing),
+            fp: Cell::new(FpControl::read()),
+            runs: Cell::new(0),
             picked: Cell::new(None),
             searching: Cell::new(false),
             ends: Cell::new(false),
@@ -157,6 +163,7 @@ impl Machine {
         self.shared.set(shared);
         // SAFETY: the thread is ours, and nobody's M.
         unsafe { set_thread_word(ptr::from_ref(self).cast_mut().cast()) };
+        self.fp.set(FpControl::read());
         self.beat.start(shared.config.migrate);
         self.pin.set();
         self.tid.store(thread::id(), Ordering::Relaxed);
