@@ -98,6 +98,8 @@ pub mod runtime {
     pub use crate::api::builder::Builder;
     pub use crate::api::leaked::{Leaked, LeakedGoroutine};
     pub use crate::api::runtime::Runtime;
+    pub use crate::sched::panics::UnhandledPanic;
+    pub use crate::sched::service::deadlock::Deadlock;
     pub use crate::sched::service::metrics::{Metrics, ProcMetrics};
     pub use crate::sched::shared::Preemption;
     pub use crate::sched::sysmon::long_slice::LongSlice;

@@ -21,6 +21,8 @@ use crate::api::scope::{Scope, scope_in};
 use crate::api::spawn::{Home, spawn_unbound};
 use crate::sched::header::{G, GRef};
 use crate::sched::launch::Options;
+use crate::sched::machine::Machine;
+use crate::sched::panics;
 use crate::sched::park;
 use crate::sched::service::metrics::{self, Metrics};
 use crate::sched::service::shutdown;
@@ -43,6 +45,7 @@ pub struct Runtime {
 impl Runtime {
     pub(crate) fn start(shared: Arc<Shared>) -> io::Result<Runtime> {
         gopark_stack::set_describe(describe);
+        panics::wrap_hook();
         if shared.config.preemption == Preemption::Suspend {
             preempt::install()?;
         }
@@ -148,9 +151,12 @@ impl Runtime {
         }
     }
 
+    /// Whether the caller is what the end would wait for: a goroutine of this runtime, whatever
+    /// stack it is on, or a thread of it.
     fn is_own(&self) -> bool {
-        let own = |g: &G| std::ptr::eq(g.shared_ptr(), Arc::as_ptr(&self.shared));
-        G::current().is_some_and(own)
+        let is_m =
+            Machine::here().is_some_and(|m| std::ptr::eq(m.shared(), &raw const *self.shared));
+        is_m || self.services.as_ref().is_some_and(Services::is_one_here)
     }
 }
 

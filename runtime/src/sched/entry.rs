@@ -25,6 +25,7 @@ use super::packet::{Packet, drop_result};
 use crate::fatal::no_unwind;
 use crate::sched::locals;
 use crate::sched::machine::{Machine, pin, unpin};
+use crate::sched::panics;
 use crate::sched::park;
 use crate::sched::run;
 use crate::sched::shared::Shared;
@@ -125,8 +126,10 @@ where
 unsafe extern "C" fn entry(payload: *mut u8, arg: *mut u8) -> ! {
     // SAFETY: the payload of every switch is the machine that runs on this thread.
     let m = unsafe { &*payload.cast::<Machine>() };
-    run::arrived(m);
-    unpin(m);
+    no_unwind(run::INSIDE, || {
+        run::arrived(m);
+        unpin(m);
+    });
     // SAFETY: `create` gave the header as the argument.
     let g = unsafe { &*arg.cast::<G>() };
     // SAFETY: `create` stored a closure of the type that `run` is for.
@@ -162,6 +165,9 @@ where
         f()
     };
     let outcome = catch_unwind(AssertUnwindSafe(body));
+    if let Err(payload) = &outcome {
+        panics::ended(g, &**payload, g.packet.is_null());
+    }
     if g.has_locals() {
         // A destructor may park; a request to stop could not end it by unwinding.
         g.state.set_deaf(true);

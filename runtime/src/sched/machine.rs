@@ -172,8 +172,6 @@ impl Machine {
         self.blocks_signal.store(deaf, Ordering::Relaxed);
         self.is_late.store(false, Ordering::Relaxed);
         self.is_detached.store(false, Ordering::Relaxed);
-        // The waits of an idle M end when they should, not 50 µs later.
-        thread::sleep_precisely();
     }
 
     /// The calling thread is no longer this M.

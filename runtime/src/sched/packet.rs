@@ -16,6 +16,7 @@ use std::thread::Thread;
 
 use super::bound::Deaf;
 use super::machine::unsuspended;
+use super::panics;
 use super::park::{Cancelled, Decided, Waiter};
 use super::service::deadlock::WAITING_THREADS;
 use crate::fatal::no_unwind;
@@ -90,6 +91,25 @@ pub(crate) struct Packet<T> {
 enum Content<T> {
     Company(Arc<dyn Company>),
     Outcome(Outcome<T>),
+    /// A panic that ends the process if nobody takes it.
+    Unhandled(Box<dyn Any + Send>),
+}
+
+impl<T> Content<T> {
+    /// What the goroutine, the caller, leaves for its handle. In company its panic is the company's.
+    fn of(outcome: Outcome<T>, is_in_company: bool) -> Content<T> {
+        match outcome {
+            Err(payload) if !is_in_company && must_be_joined(&*payload) => {
+                Content::Unhandled(payload)
+            }
+            outcome => Content::Outcome(outcome),
+        }
+    }
+}
+
+/// A goroutine that never began has no panic.
+fn must_be_joined(payload: &(dyn Any + Send)) -> bool {
+    G::current().is_some_and(|g| panics::must_be_joined(g, payload))
 }
 
 /// The handle's share of a packet.
@@ -132,7 +152,7 @@ impl<T> Packet<T> {
             (_, outcome) => outcome,
         };
         // SAFETY: as above.
-        unsafe { *this.content.get() = Some(Content::Outcome(outcome)) };
+        unsafe { *this.content.get() = Some(Content::of(outcome, company.is_some())) };
         // Not suspended in between: somebody may wait for `publish`.
         let (finish, woken) = unsuspended(|| {
             let finish = this.state.finish();
@@ -151,12 +171,20 @@ impl<T> Packet<T> {
         }
         if finish == Finish::Free {
             // SAFETY: the handle is gone: the packet is ours alone.
-            drop_result(unsafe { Box::from_raw(packet) });
+            drop_result(handled(unsafe { Box::from_raw(packet) }));
         }
         if let Some(company) = company {
             company.left();
         }
     }
+}
+
+/// A packet that is about to be dropped, with what nobody has taken out.
+fn handled<T>(mut packet: Box<Packet<T>>) -> Box<Packet<T>> {
+    if let Some(Content::Unhandled(_)) = packet.content.get_mut() {
+        panics::never_joined();
+    }
+    packet
 }
 
 /// Drops the result of a detached goroutine. Its destructor may park, and be unwound from that by
@@ -229,6 +257,7 @@ impl<T> Receiver<T> {
         // SAFETY: invariant 2: done, so the content is the handle's.
         match unsafe { (*self.packet().content.get()).take() } {
             Some(Content::Outcome(outcome)) => outcome,
+            Some(Content::Unhandled(payload)) => Err(payload),
             _ => panic!("an outcome is taken once"),
         }
     }
@@ -245,6 +274,6 @@ impl<T> Drop for Receiver<T> {
             }
         }
         // SAFETY: done: the goroutine does not touch the packet any more.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        drop(handled(unsafe { Box::from_raw(self.0.as_ptr()) }));
     }
 }

@@ -8,4 +8,6 @@ pub(crate) mod fork;
 #[cfg(not(gopark_loom))]
 pub(crate) mod futex;
 #[cfg(not(gopark_loom))]
+pub(crate) mod stderr;
+#[cfg(not(gopark_loom))]
 pub(crate) mod thread;

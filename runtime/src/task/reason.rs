@@ -22,12 +22,14 @@ pub(crate) enum Wait {
     Notify,
     Cancellation,
     Channel,
+    Timer,
+    Never,
     Select,
 }
 
 impl Wait {
     /// As reports say it.
-    pub(crate) const TEXTS: [&str; 19] = [
+    pub(crate) const TEXTS: [&str; 21] = [
         "runnable",
         "park",
         "raw park",
@@ -46,6 +48,8 @@ impl Wait {
         "notify",
         "cancellation",
         "channel",
+        "channel, timer",
+        "channel, never",
         "select",
     ];
 }
