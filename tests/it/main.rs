@@ -15,6 +15,7 @@ mod first_turn;
 mod float_modes;
 mod haste;
 mod hogs;
+mod inheritance;
 mod join_set;
 mod limits;
 mod locals;
