@@ -22,6 +22,13 @@
 //! assert_eq!(sum, 285);
 //! ```
 //!
+//! # Floating-point modes of foreign code
+//!
+//! C code may set a rounding mode with `<fenv.h>` and call back into code that suspends: the mode
+//! stays with its goroutine, and others do not see it. A mode that is set in MXCSR alone, such as
+//! the flushing of denormals, does not survive a suspension, and other goroutines on the thread may
+//! compute with it for a while: set it and take it back without suspending in between.
+//!
 //! # What a goroutine costs
 //!
 //! The pages that it touches (one, at first) and page tables: 8.2 KiB for each of the first 32,767

@@ -34,7 +34,8 @@ use crate::sys::fork;
 /// A scheduler with its own Ps and OS threads. Several may live in one process.
 ///
 /// Dropping it unwinds every goroutine that is parked, waits for those that run to park or end, and
-/// joins the threads.
+/// joins the threads. It cannot be dropped by one of its own goroutines, also inside
+/// [`on_thread_stack`](crate::on_thread_stack): that panics, and the runtime goes on.
 #[derive(Debug)]
 pub struct Runtime {
     shared: Arc<Shared>,

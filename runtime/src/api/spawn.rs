@@ -97,6 +97,12 @@ where
 /// Spawns a goroutine in the caller's runtime. It runs next on the caller's P when the caller parks
 /// or ends, or earlier on another.
 ///
+/// A panic of the goroutine is printed by the panic hook, under the goroutine's id and name, and its
+/// payload is what [`JoinHandle::join`] gives. Without a `join` nobody is told of it, unless
+/// [`Builder::unhandled_panic`](crate::runtime::Builder::unhandled_panic) says otherwise. A panic
+/// hook of the program is called as it is; [`try_current`](crate::try_current) tells it which
+/// goroutine it runs on.
+///
 /// # Panics
 /// Outside a runtime, and when no stack is free (`Builder::spawn` gives an error instead).
 #[doc(alias = "go")]
@@ -115,8 +121,22 @@ where
 /// Spawns a goroutine in the caller's runtime and detaches it: Go's `go` statement. Cheaper than
 /// [`spawn`] by the allocation of a result.
 ///
+/// Nobody can join the goroutine, so nobody is told when it panics: the panic hook prints a message
+/// that names the goroutine, the goroutine ends, and the others go on. In Go the process ends then;
+/// [`Builder::unhandled_panic`](crate::runtime::Builder::unhandled_panic) chooses that. When the
+/// runtime ends, or the goroutine is cancelled, it unwinds without a message.
+///
+/// ```
+/// # // SAFETY: no thread-local borrows here.
+/// # unsafe { gopark::run(|| {
+/// let (sender, receiver) = gopark::chan::bounded(1);
+/// gopark::go(move || sender.send(42).unwrap());
+/// assert_eq!(receiver.recv(), Ok(42));
+/// # }) }
+/// ```
+///
 /// # Panics
-/// As [`spawn`].
+/// Outside a runtime, and when no stack is free.
 #[track_caller]
 pub fn go<F>(f: F)
 where

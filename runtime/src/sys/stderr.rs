@@ -171,3 +171,7 @@ fn write_within(mut bytes: &[u8], patience: Duration) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/stderr.rs"]
+mod tests;
