@@ -257,8 +257,9 @@ fn calls_off_every_runtime_name_themselves() {
 /// The end of a runtime would wait for its caller.
 #[test]
 fn a_runtime_cannot_be_ended_by_its_own_goroutine_on_whatever_stack() {
+    type End = fn(Runtime);
     let _watchdog = Watchdog::start();
-    let ends: [(fn(Runtime), &str); 3] = [
+    let ends: [(End, &str); 3] = [
         (drop, "dropped by one of its own goroutines"),
         (
             |runtime| gopark::on_thread_stack(move || drop(runtime)),

@@ -97,7 +97,7 @@ where
 /// Spawns a goroutine in the caller's runtime. It runs next on the caller's P when the caller parks
 /// or ends, or earlier on another.
 ///
-/// A panic of the goroutine is printed by the panic hook, under the goroutine's id and name, and its
+/// The panic hook prints a panic of the goroutine, under the goroutine's id and name, and its
 /// payload is what [`JoinHandle::join`] gives. Without a `join` nobody is told of it, unless
 /// [`Builder::unhandled_panic`](crate::runtime::Builder::unhandled_panic) says otherwise. A panic
 /// hook of the program is called as it is; [`try_current`](crate::try_current) tells it which

@@ -96,7 +96,8 @@ enum Content<T> {
 }
 
 impl<T> Content<T> {
-    /// What the goroutine, the caller, leaves for its handle. In company its panic is the company's.
+    /// What the goroutine, the caller, leaves for its handle. In company its panic is that of the
+    /// company.
     fn of(outcome: Outcome<T>, is_in_company: bool) -> Content<T> {
         match outcome {
             Err(payload) if !is_in_company && must_be_joined(&*payload) => {

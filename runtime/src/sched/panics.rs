@@ -95,7 +95,7 @@ struct Told<'a>(&'a PanicHookInfo<'a>);
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(at) = self.0.location() {
-            write!(f, "{at}:\n")?;
+            writeln!(f, "{at}:")?;
         }
         let payload = self.0.payload();
         let text = payload.downcast_ref::<&str>().copied();
