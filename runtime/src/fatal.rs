@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 
 use crate::sys::stderr;
 
-/// Aborts the process when it is dropped: alive while code runs whose panic nobody can take.
+/// Aborts the process when it is dropped: alive while code runs that must not unwind.
 #[derive(Debug)]
 struct Bomb(&'static str);
 
@@ -45,7 +45,27 @@ pub(crate) fn spawn(
     if let Some(bytes) = stack_bytes {
         thread = thread.stack_size(bytes);
     }
-    thread.spawn(|| no_unwind("a panic outside of any goroutine", body))
+    thread.spawn(|| {
+        IS_SERVICE.set(true);
+        no_unwind("a panic outside of any goroutine", body);
+    })
+}
+
+#[expect(
+    clippy::disallowed_macros,
+    reason = "set by a thread before it runs goroutines, and never changed"
+)]
+mod service {
+    std::thread_local! {
+        pub(super) static IS_SERVICE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+}
+use service::IS_SERVICE;
+
+/// Whether the calling thread was started by [`spawn`].
+#[inline(never)]
+pub(crate) fn is_on_service() -> bool {
+    IS_SERVICE.get()
 }
 
 /// The name of the calling thread.
@@ -70,7 +90,7 @@ pub(crate) fn no_stack(refusal: &io::Error) -> ! {
 }
 
 /// Tells the person who runs the program something that the program cannot be told. Does not wait
-/// for somebody to read it.
+/// until it is read.
 pub(crate) fn warn(text: fmt::Arguments<'_>) {
     print(format_args!("gopark: {text}\n"));
 }

@@ -66,6 +66,13 @@ fn a_thread_that_waits_with_a_deadline_is_no_deadlock() {
 }
 
 #[test]
+fn a_wake_that_can_still_come_rules_a_deadlock_out() {
+    for case in ["another-runtime-wakes", "a-thread-wakes-in-time"] {
+        goes_well(&[case], "no deadlock\n");
+    }
+}
+
+#[test]
 fn a_sleep_without_end_is_no_deadlock() {
     let output = reports(&["sleeps-for-ever"]);
     let err = text(&output.stderr);
@@ -189,7 +196,7 @@ fn an_unhandled_panic_ends_the_process_if_that_is_wanted() {
     }
 }
 
-/// Runs a program with a standard error that is full and that nobody reads.
+/// Runs a program with a standard error that is full and is never read.
 fn unread(arguments: &[&str], set_up: impl FnOnce(&mut Command)) -> Output {
     let (_unread, full) = UnixStream::pair().unwrap();
     full.set_nonblocking(true).unwrap();

@@ -98,9 +98,9 @@ where
 /// or ends, or earlier on another.
 ///
 /// The panic hook prints a panic of the goroutine, under the goroutine's id and name, and its
-/// payload is what [`JoinHandle::join`] gives. Without a `join` nobody is told of it, unless
-/// [`Builder::unhandled_panic`](crate::runtime::Builder::unhandled_panic) says otherwise. A panic
-/// hook of the program is called as it is; [`try_current`](crate::try_current) tells it which
+/// payload is what [`JoinHandle::join`] gives. Without a `join` the program does not learn of it,
+/// unless [`Builder::unhandled_panic`](crate::runtime::Builder::unhandled_panic) says otherwise. A
+/// panic hook of the program is called as it is; [`try_current`](crate::try_current) tells it which
 /// goroutine it runs on.
 ///
 /// # Panics
@@ -121,10 +121,10 @@ where
 /// Spawns a goroutine in the caller's runtime and detaches it: Go's `go` statement. Cheaper than
 /// [`spawn`] by the allocation of a result.
 ///
-/// Nobody can join the goroutine, so nobody is told when it panics: the panic hook prints a message
-/// that names the goroutine, the goroutine ends, and the others go on. In Go the process ends then;
-/// [`Builder::unhandled_panic`](crate::runtime::Builder::unhandled_panic) chooses that. When the
-/// runtime ends, or the goroutine is cancelled, it unwinds without a message.
+/// The goroutine has no handle, so the program does not learn of its panic: the panic hook prints a
+/// message that names the goroutine, the goroutine ends, and the others go on. In Go the process
+/// ends then; [`Builder::unhandled_panic`](crate::runtime::Builder::unhandled_panic) chooses that.
+/// When the runtime ends, or the goroutine is cancelled, it unwinds without a message.
 ///
 /// ```
 /// # // SAFETY: no thread-local borrows here.

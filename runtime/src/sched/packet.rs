@@ -91,7 +91,7 @@ pub(crate) struct Packet<T> {
 enum Content<T> {
     Company(Arc<dyn Company>),
     Outcome(Outcome<T>),
-    /// A panic that ends the process if nobody takes it.
+    /// A panic that ends the process unless the handle takes it.
     Unhandled(Box<dyn Any + Send>),
 }
 
@@ -180,7 +180,7 @@ impl<T> Packet<T> {
     }
 }
 
-/// A packet that is about to be dropped, with what nobody has taken out.
+/// A packet that is about to be dropped, with what the handle has not taken out.
 fn handled<T>(mut packet: Box<Packet<T>>) -> Box<Packet<T>> {
     if let Some(Content::Unhandled(_)) = packet.content.get_mut() {
         panics::never_joined();

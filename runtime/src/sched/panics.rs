@@ -4,8 +4,8 @@
 //! wraps the panic hook that it finds. For a panic on a goroutine the wrapper
 //!
 //! - prints a message of its own if what it has wrapped is std's default hook;
-//! - calls what it has wrapped if that is a hook of the program, whose message is the program's
-//!   business: on a goroutine's stack `gopark::try_current` tells the hook whose panic it is.
+//! - calls what it has wrapped if that is a hook of the program, because the form of the message is
+//!   the program's business. `gopark::try_current` tells the hook which goroutine panics.
 //!
 //! A hook that the program sets later replaces the wrapper, as it would replace any other.
 //!
@@ -38,8 +38,8 @@ pub(crate) const EXIT_CODE: i32 = 2;
 /// count as panics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum UnhandledPanic {
-    /// The goroutine ends; [`JoinHandle::join`](crate::JoinHandle::join) gives the payload. Nobody
-    /// is told of the panic of a detached goroutine.
+    /// The goroutine ends; [`JoinHandle::join`](crate::JoinHandle::join) gives the payload. The
+    /// program does not learn of the panic of a detached goroutine.
     #[default]
     Ignore,
     /// The process ends with status 2 if no `join` can give the payload to anybody: the goroutine
@@ -47,7 +47,7 @@ pub enum UnhandledPanic {
     /// before the panic or after. The goroutines of a [`scope`](fn@crate::scope) are joined by
     /// their scope.
     ExitIfDetached,
-    /// The process ends with status 2, as in Go, also when somebody waits in `join`.
+    /// The process ends with status 2, as in Go, also when a `join` waits for the goroutine.
     Exit,
 }
 
@@ -60,32 +60,41 @@ pub(crate) fn wrap_hook() {
     if std::thread::panicking() {
         return;
     }
-    WRAP.call_once(|| {
-        let wrapped = take_hook();
-        // Nothing is set now, so this is std's default hook. Both are the same object then: one
-        // without a size, with the same functions.
-        let default = take_hook();
-        let is_default = std::ptr::eq(&raw const *wrapped, &raw const *default);
-        set_hook(Box::new(move |info| on_panic(info, &wrapped, is_default)));
-    });
+    WRAP.call_once(wrap);
+}
+
+fn wrap() {
+    let wrapped = take_hook();
+    // Nothing is set now, so this is std's default hook. Both are the same object then: one
+    // without a size, with the same functions.
+    let default = take_hook();
+    let is_default = std::ptr::eq(&raw const *wrapped, &raw const *default);
+    set_hook(Box::new(move |info| on_panic(info, &wrapped, is_default)));
 }
 
 fn on_panic(info: &PanicHookInfo<'_>, wrapped: &Hook, is_default: bool) {
-    let Some(m) = Machine::here() else {
-        return wrapped(info);
-    };
-    let on_its_stack = G::current();
-    if let Some(g) = on_its_stack
-        && m.pin.is_set()
-    {
-        die_inside(g, format_args!("{}", Told(info)));
+    let goroutine = Machine::here().and_then(|m| panicking(m, info));
+    match goroutine {
+        _ if !is_default => wrapped(info),
+        Some(g) => print(g, info),
+        // As std says it, but nothing waits here for a reader.
+        None if fatal::is_on_service() => stderr::print_now(&format!(
+            "\nthread '{}' panicked at {}\n",
+            fatal::thread_name(),
+            Told(info)
+        )),
+        None => wrapped(info),
     }
-    // Not pinned and on another stack: `on_thread_stack`, or a coroutine of the program.
-    let elsewhere = || GRef::from_ptr(m.current.load(Ordering::Relaxed)).map(GRef::get);
-    let is_scheduler = on_its_stack.is_none() && m.pin.is_set();
-    match on_its_stack.or_else(elsewhere) {
-        Some(g) if is_default && !is_scheduler => print(g, info),
-        _ => wrapped(info),
+}
+
+/// The goroutine that panics on `m`; `None` in the loop of the M.
+fn panicking<'a>(m: &'a Machine, info: &PanicHookInfo<'_>) -> Option<&'a G> {
+    match (G::current(), m.pin.is_set()) {
+        (Some(g), true) => die_inside(g, format_args!("{}", Told(info))),
+        (Some(g), false) => Some(g),
+        (None, true) => None,
+        // On another stack: `on_thread_stack`, or a coroutine of the program.
+        (None, false) => GRef::from_ptr(m.current.load(Ordering::Relaxed)).map(GRef::get),
     }
 }
 
@@ -136,7 +145,7 @@ fn print(g: &G, info: &PanicHookInfo<'_>) {
             "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n",
         ),
     }
-    // At once, as std does: the thread is the goroutine's. Nobody can be told of an error.
+    // At once, as std does: the thread is the goroutine's. An error leads nowhere.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
@@ -177,7 +186,7 @@ pub(crate) fn must_be_joined(g: &G, payload: &(dyn Any + Send)) -> bool {
 #[cold]
 pub(crate) fn never_joined() -> ! {
     exit(format_args!(
-        "a goroutine has panicked and nobody has joined it"
+        "a goroutine has panicked and its panic was joined nowhere"
     ))
 }
 

@@ -309,7 +309,7 @@ fn leave_to(g: &G, m: &Machine, after: After, next: Option<&G>) {
     let back = if m.fp.get().looks_current() {
         let payload = std::ptr::from_ref(m).cast_mut().cast();
         // SAFETY: `g` runs here, so its context is free to be saved into; `to` is saved or prepared
-        // and owned by this machine. Nobody continues `g` before `after` is done, on the other
+        // and owned by this machine. `g` is continued only after `after` is done, on the other
         // side.
         unsafe { switch(g.context.get(), to, payload) }
     } else {

@@ -1,9 +1,9 @@
 //! Lines on standard error that do not block the threads that write them.
 //!
-//! Nobody may read the other end of standard error. A service thread that waited for it would keep
-//! the program from its threads. So the lines go into a bounded queue, and a thread of the process
-//! writes them; only that thread waits. When the queue is full, lines are dropped and counted, and
-//! the next line that is written says how many.
+//! The other end of standard error may never be read. A service thread that waited for that would
+//! keep the program from its threads. So the lines go into a bounded queue, and a thread of the
+//! process writes them; only that thread waits. When the queue is full, lines are dropped and
+//! counted, and the next line that is written says how many.
 //!
 //! The thread starts with the first line and stays. It wakes no goroutine. A forked child does not
 //! have it, and starts its own; in the child of a process with runtimes a line is written at once,
@@ -26,7 +26,7 @@ use super::fork;
 const BYTES_MAX: usize = 256 << 10;
 /// How long last words wait for room.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// What is written at once by those who must not block: a pipe that has room takes as much.
+/// What a thread that must not block writes at once: a pipe that has room takes as much.
 const PIECE_BYTES: usize = 512;
 
 /// What the threads share.
@@ -95,7 +95,7 @@ pub(crate) fn flush(patience: Duration) {
     }
 }
 
-/// Writes `text`, after the lines that wait, if there is room for it within a second.
+/// Writes `text`, after the lines that wait, as long as there is room again within a second.
 pub(crate) fn print_now(text: &str) {
     flush(PATIENCE);
     write_within(text.as_bytes(), PATIENCE);
@@ -135,7 +135,7 @@ fn write_all() {
     }
 }
 
-/// Writes, and waits as long as it takes. Nobody can be told of an error.
+/// Writes, and waits as long as it takes. An error leads nowhere.
 fn write(text: &str, dropped: u64) {
     let mut stderr = std::io::stderr().lock();
     let _ = stderr.write_all(text.as_bytes());
@@ -147,10 +147,10 @@ fn write(text: &str, dropped: u64) {
     }
 }
 
-/// Writes as much as there is room for within `patience`.
+/// Writes as long as there is room within `patience`.
 fn write_within(mut bytes: &[u8], patience: Duration) {
     let stderr = std::io::stderr();
-    let end = Instant::now() + patience;
+    let mut end = Instant::now() + patience;
     while !bytes.is_empty() {
         let left = end.saturating_duration_since(Instant::now());
         let left = Timespec {
@@ -165,7 +165,10 @@ fn write_within(mut bytes: &[u8], patience: Duration) {
         }
         let piece = &bytes[..bytes.len().min(PIECE_BYTES)];
         match rustix::io::write(&stderr, piece) {
-            Ok(n) if n > 0 => bytes = &bytes[n..],
+            Ok(n) if n > 0 => {
+                bytes = &bytes[n..];
+                end = Instant::now() + patience;
+            }
             Err(rustix::io::Errno::INTR) => {}
             _ => return,
         }

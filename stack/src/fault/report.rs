@@ -55,7 +55,7 @@ impl Line {
         }
     }
 
-    /// Waits for room, but not for ever: nobody may read what the process says.
+    /// Waits for room, but not for ever: standard error may never be read.
     pub(crate) fn print(&self) {
         const PATIENCE_MS: i32 = 1000;
         let mut stderr = libc::pollfd {

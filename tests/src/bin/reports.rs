@@ -21,6 +21,8 @@ fn main() {
     let more = arguments.next().unwrap_or_default();
     match case.as_str() {
         "a-thread-waits-with-a-deadline" => a_thread_waits_with_a_deadline(&more),
+        "another-runtime-wakes" => another_runtime_wakes(),
+        "a-thread-wakes-in-time" => a_thread_wakes_in_time(),
         "sleeps-for-ever" => sleeps_for_ever(),
         "waits-for-a-signal" => waits_for_a_signal(),
         "deadlock-then" => deadlock_then(&more),
@@ -83,13 +85,41 @@ fn a_thread_waits_with_a_deadline(how: &str) {
     std::process::exit(0);
 }
 
+/// The only runtime that the caller waits for is asleep; the other one has a timer.
+fn another_runtime_wakes() {
+    let (first, second) = (runtime(1), runtime(1));
+    first.run(|| {
+        let me = gopark::current();
+        drop(second.spawn(move || {
+            gopark::time::sleep(A_WHILE);
+            me.unpark();
+        }));
+        gopark::park();
+    });
+    println!("no deadlock");
+}
+
+/// A thread waits for what does not come, and then wakes the goroutine by its `raw::Waiter`.
+fn a_thread_wakes_in_time() {
+    let (give, take) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let waiter: gopark::raw::Waiter = take.recv().unwrap();
+        let (_s, r) = gopark::chan::bounded::<()>(0);
+        let _ = r.recv_timeout(A_WHILE);
+        waiter.ready();
+    });
+    runtime(1).run(|| gopark::raw::park(|waiter| give.send(waiter).is_ok()));
+    thread.join().unwrap();
+    println!("no deadlock");
+}
+
 /// The kernel ends this process, or calls a handler, after `seconds`.
 fn alarm(seconds: u32) {
     // SAFETY: a number.
     unsafe { libc::alarm(seconds) };
 }
 
-/// A sleep has an end, even if nobody lives to see it.
+/// A sleep has an end, however late.
 fn sleeps_for_ever() {
     alarm(1);
     runtime(1).run(|| gopark::time::sleep(Duration::MAX));

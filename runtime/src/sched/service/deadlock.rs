@@ -40,10 +40,10 @@ use crate::sys::{stderr, thread};
 
 /// What is done about a deadlock: all goroutines wait, and no thread of the process can wake one.
 ///
-/// It is found when everybody falls asleep and the process has no threads but those of one runtime
-/// and those that wait for its goroutines without a deadline. A wait for time, however long, for
-/// the network or in a blocking call is no deadlock, and none is found in a program that catches
-/// signals, as a handler might wake it.
+/// It is found when all goroutines fall asleep and the process has no threads but those of one
+/// runtime and those that wait for its goroutines without a deadline. A wait for time, however
+/// long, for the network or in a blocking call is no deadlock, and none is found in a program that
+/// catches signals, as a handler might wake it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Deadlock {
     /// Prints all goroutines with what they wait for to standard error and ends the process with
@@ -66,8 +66,6 @@ const PAUSE: Duration = Duration::from_millis(5);
 const LOOKS_MAX: u32 = 400;
 /// Goroutines that are listed, at most.
 const LINES_MAX: usize = 1000;
-/// How long the report waits for somebody who reads it.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reports a deadlock, if there is one.
 pub(crate) fn check(shared: &Shared) {
@@ -78,8 +76,7 @@ pub(crate) fn check(shared: &Shared) {
     if then == Deadlock::Report {
         return fatal::print(format_args!("gopark: {}", report(shared)));
     }
-    fatal::print(format_args!("fatal error: {}", report(shared)));
-    stderr::flush(PATIENCE);
+    stderr::print_now(&format!("fatal error: {}", report(shared)));
     std::process::exit(EXIT_CODE);
 }
 
@@ -103,7 +100,7 @@ fn is_deadlock(shared: &Shared) -> bool {
 /// What a look at the process finds.
 #[derive(Debug, PartialEq, Eq)]
 enum Sight {
-    /// No deadlock: somebody can be woken, or has threads that can wake.
+    /// No deadlock: a goroutine can be woken, by time, by the network or by another thread.
     Other,
     /// Some thread still runs.
     Awake,

@@ -1,4 +1,4 @@
-//! Panics that nobody can take: each test runs itself again and looks at how the child died.
+//! Panics that must end the process: each test runs itself again and looks at how the child died.
 
 #![expect(unsafe_code, reason = "starts runtimes")]
 
@@ -86,6 +86,27 @@ fn a_panic_in_the_loop_of_an_m_aborts_and_names_its_thread() {
 
 fn gopark_park() {
     crate::api::goroutine::park();
+}
+
+/// The hook of the process, too, must not wait until its message is read.
+#[test]
+fn a_panic_on_a_thread_of_the_runtime_aborts_if_nobody_reads_why() {
+    let test = "a_panic_on_a_thread_of_the_runtime_aborts_if_nobody_reads_why";
+    let text = aborts(test, || {
+        run(|| ());
+        let (_unread, full) = std::os::unix::net::UnixStream::pair().unwrap();
+        full.set_nonblocking(true).unwrap();
+        while std::io::Write::write(&mut &full, &[b'x'; 64]).is_ok() {}
+        full.set_nonblocking(false).unwrap();
+        // libtest's hook is not std's.
+        drop(std::panic::take_hook());
+        // SAFETY: both are descriptors; the copy stays open until the end of the process.
+        unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&full), 2) };
+        super::wrap();
+        let thread = fatal::spawn(String::from("m-service"), None, || panic!("the reason"));
+        let _ = thread.unwrap().join();
+    });
+    assert_eq!(text, "");
 }
 
 #[test]

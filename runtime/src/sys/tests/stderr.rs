@@ -1,4 +1,4 @@
-//! Lines that nobody reads for a while: each test runs itself again and reads what the child says.
+//! Lines that are not read for a while: each test runs itself again and reads what the child says.
 
 #![expect(unsafe_code, reason = "forks")]
 
