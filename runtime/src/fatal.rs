@@ -1,45 +1,101 @@
-//! The end of a broken runtime, and warnings.
+//! The end of a broken runtime, the threads that nothing may unwind, and warnings.
 //!
 //! Three kinds of failure: an error value for what the world does, a panic for misuse by the
 //! program, and this for a state that must not exist: print what is known, abort.
+//!
+//! A panic on a thread of the runtime, outside of any goroutine, is of the last kind: the thread
+//! would end and leave the program without a scheduler. So every thread of the runtime is started
+//! by [`spawn`], which turns its panic into an abort.
 
 use std::fmt;
+use std::io;
+use std::thread::JoinHandle;
 
-/// Aborts the process when it is dropped: held while code runs whose panic nobody can take.
+use crate::sys::stderr;
+
+/// Aborts the process when it is dropped: alive while code runs that must not unwind.
 #[derive(Debug)]
-pub(crate) struct AbortOnUnwind(pub(crate) &'static str);
+struct Bomb(&'static str);
 
-impl Drop for AbortOnUnwind {
-    #[expect(clippy::print_stderr, reason = "the process ends here")]
+impl Drop for Bomb {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("gopark: fatal: {}", self.0);
-            std::process::abort();
-        }
+        die(format_args!("{}, on thread \"{}\"", self.0, thread_name()));
     }
 }
 
-/// Runs `f`; a panic in it aborts with `what`.
+/// Runs `f`; a panic in it aborts with `what` and the name of the thread. Costs nothing otherwise.
+#[inline(always)]
 pub(crate) fn no_unwind<T>(what: &'static str, f: impl FnOnce() -> T) -> T {
-    let _guard = AbortOnUnwind(what);
-    f()
+    let bomb = Bomb(what);
+    let result = f();
+    std::mem::forget(bomb);
+    result
+}
+
+/// Starts a thread of the runtime: a panic on it aborts the process and names the thread.
+///
+/// # Errors
+/// When the system gives none.
+pub(crate) fn spawn(
+    name: String,
+    stack_bytes: Option<usize>,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let mut thread = std::thread::Builder::new().name(name);
+    if let Some(bytes) = stack_bytes {
+        thread = thread.stack_size(bytes);
+    }
+    thread.spawn(|| {
+        IS_SERVICE.set(true);
+        no_unwind("a panic outside of any goroutine", body);
+    })
+}
+
+#[expect(
+    clippy::disallowed_macros,
+    reason = "set by a thread before it runs goroutines, and never changed"
+)]
+mod service {
+    std::thread_local! {
+        pub(super) static IS_SERVICE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+}
+use service::IS_SERVICE;
+
+/// Whether the calling thread was started by [`spawn`].
+#[inline(never)]
+pub(crate) fn is_on_service() -> bool {
+    IS_SERVICE.get()
+}
+
+/// The name of the calling thread.
+pub(crate) fn thread_name() -> String {
+    let thread = std::thread::current();
+    String::from(thread.name().unwrap_or("without a name"))
+}
+
+/// Aborts the process with `what`.
+#[cold]
+pub(crate) fn die(what: fmt::Arguments<'_>) -> ! {
+    stderr::print_now(&format!("gopark: fatal: {what}\n"));
+    std::process::abort();
 }
 
 /// The kernel refuses what the first turn of a goroutine needs: as when a stack cannot grow.
 #[cold]
-pub(crate) fn no_stack(refusal: &std::io::Error) -> ! {
-    print(format_args!(
-        "gopark: fatal: no stack for the first turn of a goroutine: {refusal}\n"
+pub(crate) fn no_stack(refusal: &io::Error) -> ! {
+    die(format_args!(
+        "no stack for the first turn of a goroutine: {refusal}"
     ));
-    std::process::abort();
 }
 
-/// Tells the person who runs the program something that the program cannot be told.
+/// Tells the person who runs the program something that the program cannot be told. Does not wait
+/// until it is read.
 pub(crate) fn warn(text: fmt::Arguments<'_>) {
     print(format_args!("gopark: {text}\n"));
 }
 
-/// Prints a text to standard error, as far as that is possible.
+/// Leaves whole lines to be printed to standard error.
 pub(crate) fn print(text: fmt::Arguments<'_>) {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.to_string().as_bytes());
+    stderr::print(text.to_string());
 }

@@ -22,6 +22,13 @@
 //! assert_eq!(sum, 285);
 //! ```
 //!
+//! # Floating-point modes of foreign code
+//!
+//! C code may set a rounding mode with `<fenv.h>` and call back into code that suspends: the mode
+//! stays with its goroutine, and others do not see it. A mode that is set in MXCSR alone, such as
+//! the flushing of denormals, does not survive a suspension, and other goroutines on the thread may
+//! compute with it for a while: set it and take it back without suspending in between.
+//!
 //! # What a goroutine costs
 //!
 //! The pages that it touches (one, at first) and page tables: 8.2 KiB for each of the first 32,767
@@ -107,6 +114,8 @@ pub mod runtime {
     pub use crate::api::handle::Handle;
     pub use crate::api::leaked::{Leaked, LeakedGoroutine};
     pub use crate::api::runtime::Runtime;
+    pub use crate::sched::panics::UnhandledPanic;
+    pub use crate::sched::service::deadlock::Deadlock;
     pub use crate::sched::service::metrics::{Metrics, ProcMetrics};
     pub use crate::sched::shared::Preemption;
     pub use crate::sched::sysmon::long_slice::LongSlice;

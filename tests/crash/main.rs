@@ -4,6 +4,7 @@
 
 mod alone;
 mod contract;
+mod reports;
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use gopark::runtime::Runtime;
 use gopark::{Exited, goroutine, remaining_stack};
 use gopark_tests::{Counted, Watchdog, nap, panic_text, run, runtime, wait_until};
 
@@ -252,4 +253,43 @@ fn calls_off_every_runtime_name_themselves() {
     let expected = "gopark::goroutine::Builder::spawn called outside a runtime: \
                     other threads spawn by a `gopark::runtime::Handle`";
     assert_eq!(text, expected);
+}
+
+/// The end of a runtime would wait for its caller.
+#[test]
+fn a_runtime_cannot_be_ended_by_its_own_goroutine_on_whatever_stack() {
+    type End = fn(Runtime);
+    let _watchdog = Watchdog::start();
+    let ends: [(End, &str); 3] = [
+        (drop, "dropped by one of its own goroutines"),
+        (
+            |runtime| gopark::on_thread_stack(move || drop(runtime)),
+            "dropped by one of its own goroutines",
+        ),
+        (
+            |runtime| {
+                let end = move || runtime.shutdown_timeout(Duration::from_secs(60));
+                gopark::on_thread_stack(end).unwrap();
+            },
+            "shutdown_timeout called by one of its own goroutines",
+        ),
+    ];
+    for (end, text) in ends {
+        let (give, take) = gopark::chan::bounded(1);
+        let runtime = runtime(1);
+        let handle = runtime.spawn(move || end(take.recv().unwrap()));
+        give.send(runtime).unwrap();
+        let says = panic_text(handle.join().unwrap_err());
+        assert!(says.contains(text), "{says}");
+    }
+}
+
+#[test]
+fn another_runtime_may_be_dropped_on_the_stack_of_a_thread() {
+    run(2, || {
+        let other = runtime(1);
+        let parked = other.spawn(gopark::park);
+        gopark::on_thread_stack(move || drop(other));
+        assert!(parked.join().unwrap_err().is::<gopark::Cancelled>());
+    });
 }

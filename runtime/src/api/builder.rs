@@ -12,7 +12,9 @@ use std::time::Duration;
 use gopark_stack::{Class, LIMIT_BYTES_MAX, WINDOW_BYTES_DEFAULT};
 
 use crate::api::runtime::Runtime;
+use crate::sched::panics::UnhandledPanic;
 use crate::sched::roster::PROCS_MAX;
+use crate::sched::service::deadlock::Deadlock;
 use crate::sched::shared::{Config, Preemption, Shared};
 use crate::sched::sysmon::long_slice::{LongSlice, LongSliceHook};
 use crate::sys::{asymmetric, thread};
@@ -37,6 +39,8 @@ pub struct Builder {
     time_slice: Duration,
     preemption: Preemption,
     long_slice: Option<LongSliceHook>,
+    unhandled_panic: UnhandledPanic,
+    deadlock: Deadlock,
 }
 
 impl Default for Builder {
@@ -58,6 +62,8 @@ impl Builder {
             time_slice: TIME_SLICE_DEFAULT,
             preemption: Preemption::Suspend,
             long_slice: None,
+            unhandled_panic: UnhandledPanic::default(),
+            deadlock: Deadlock::default(),
         }
     }
 
@@ -132,6 +138,36 @@ impl Builder {
         self
     }
 
+    /// What becomes of the process when a goroutine panics and does not catch it
+    /// ([`UnhandledPanic::Ignore`] by default).
+    ///
+    /// ```
+    /// use gopark::runtime::{Builder, UnhandledPanic};
+    ///
+    /// // As in Go.
+    /// let builder = Builder::new().unhandled_panic(UnhandledPanic::Exit);
+    /// # drop(builder);
+    /// ```
+    pub fn unhandled_panic(mut self, then: UnhandledPanic) -> Builder {
+        self.unhandled_panic = then;
+        self
+    }
+
+    /// What is done about a deadlock ([`Deadlock::Abort`] by default): nothing in the process can
+    /// run any more.
+    ///
+    /// ```
+    /// use gopark::runtime::{Builder, Deadlock};
+    ///
+    /// // The main goroutine parks for ever: the program lives until a signal ends it.
+    /// let builder = Builder::new().deadlock(Deadlock::Off);
+    /// # drop(builder);
+    /// ```
+    pub fn deadlock(mut self, then: Deadlock) -> Builder {
+        self.deadlock = then;
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Safety
@@ -170,6 +206,8 @@ impl Builder {
             time_slice: self.time_slice,
             preemption: self.preemption,
             long_slice: self.long_slice,
+            unhandled_panic: self.unhandled_panic,
+            deadlock: self.deadlock,
             trace: trace_period()?,
             migrate: debug.migrate,
             contract: debug.contract,

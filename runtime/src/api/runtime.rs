@@ -22,6 +22,8 @@ use crate::api::scope::{Scope, scope_in};
 use crate::api::spawn::{Home, spawn_unbound};
 use crate::sched::header::{G, GRef};
 use crate::sched::launch::Options;
+use crate::sched::machine::Machine;
+use crate::sched::panics;
 use crate::sched::park;
 use crate::sched::service::metrics::{self, Metrics};
 use crate::sched::service::shutdown;
@@ -33,7 +35,8 @@ use crate::sys::fork;
 /// A scheduler with its own Ps and OS threads. Several may live in one process.
 ///
 /// Dropping it unwinds every goroutine that is parked, waits for those that run to park or end, and
-/// joins the threads.
+/// joins the threads. It cannot be dropped by one of its own goroutines, also inside
+/// [`on_thread_stack`](crate::on_thread_stack): that panics, and the runtime goes on.
 #[derive(Debug)]
 pub struct Runtime {
     shared: Arc<Shared>,
@@ -44,6 +47,7 @@ pub struct Runtime {
 impl Runtime {
     pub(crate) fn start(shared: Arc<Shared>) -> io::Result<Runtime> {
         gopark_stack::set_describe(describe);
+        panics::wrap_hook();
         if shared.config.preemption == Preemption::Suspend {
             preempt::install()?;
         }
@@ -155,9 +159,12 @@ impl Runtime {
         }
     }
 
+    /// Whether the caller is what the end would wait for: a goroutine of this runtime, whatever
+    /// stack it is on, or a thread of it.
     fn is_own(&self) -> bool {
-        let own = |g: &G| std::ptr::eq(g.shared_ptr(), Arc::as_ptr(&self.shared));
-        G::current().is_some_and(own)
+        let is_m =
+            Machine::here().is_some_and(|m| std::ptr::eq(m.shared(), &raw const *self.shared));
+        is_m || self.services.as_ref().is_some_and(Services::is_one_here)
     }
 }
 

@@ -150,6 +150,12 @@ where
 /// The caller is a goroutine, whatever stack its code is on: its own, that of a coroutine, or one
 /// from `stacker`. Other threads spawn by a [`Handle`].
 ///
+/// The panic hook prints a panic of the goroutine, under the goroutine's id and name, and its
+/// payload is what [`JoinHandle::join`] gives. Without a `join` the program does not learn of it,
+/// unless [`Builder::unhandled_panic`](crate::runtime::Builder::unhandled_panic) says otherwise. A
+/// panic hook of the program is called as it is; [`try_current`](crate::try_current) tells it which
+/// goroutine it runs on.
+///
 /// # Panics
 /// Outside a runtime, and when no stack is free (`Builder::spawn` gives an error instead).
 #[doc(alias = "go")]
@@ -168,8 +174,22 @@ where
 /// Spawns a goroutine in the caller's runtime and detaches it: Go's `go` statement. Cheaper than
 /// [`spawn`] by the allocation of a result.
 ///
+/// The goroutine has no handle, so the program does not learn of its panic: the panic hook prints a
+/// message that names the goroutine, the goroutine ends, and the others go on. In Go the process
+/// ends then; [`Builder::unhandled_panic`](crate::runtime::Builder::unhandled_panic) chooses that.
+/// When the runtime ends, or the goroutine is cancelled, it unwinds without a message.
+///
+/// ```
+/// # // SAFETY: no thread-local borrows here.
+/// # unsafe { gopark::run(|| {
+/// let (sender, receiver) = gopark::chan::bounded(1);
+/// gopark::go(move || sender.send(42).unwrap());
+/// assert_eq!(receiver.recv(), Ok(42));
+/// # }) }
+/// ```
+///
 /// # Panics
-/// As [`spawn`].
+/// Outside a runtime, and when no stack is free.
 #[track_caller]
 pub fn go<F>(f: F)
 where

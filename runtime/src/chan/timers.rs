@@ -128,7 +128,12 @@ fn wait(next: u64, until: Option<u64>) -> Result<(), RecvTimeoutError> {
         return Err(RecvTimeoutError::Timeout);
     }
     if !is_over(next) {
-        let _ = parker::park(Lists::One, Wait::Sleep, until.min(next), |_| true);
+        let why = if next == NEVER {
+            Wait::Never
+        } else {
+            Wait::Timer
+        };
+        let _ = parker::park(Lists::One, why, until.min(next), |_| true);
     }
     Ok(())
 }

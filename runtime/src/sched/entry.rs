@@ -29,6 +29,7 @@ use crate::fatal::no_unwind;
 use crate::sched::hooks;
 use crate::sched::locals;
 use crate::sched::machine::{Machine, pin, unpin};
+use crate::sched::panics;
 use crate::sched::park;
 use crate::sched::run;
 use crate::sched::shared::Shared;
@@ -114,8 +115,10 @@ where
 unsafe extern "C" fn entry(payload: *mut u8, arg: *mut u8) -> ! {
     // SAFETY: the payload of every switch is the machine that runs on this thread.
     let m = unsafe { &*payload.cast::<Machine>() };
-    run::arrived(m);
-    unpin(m);
+    no_unwind(run::INSIDE, || {
+        run::arrived(m);
+        unpin(m);
+    });
     // SAFETY: `create` gave the header as the argument.
     let g = unsafe { &*arg.cast::<G>() };
     // SAFETY: `create` stored a closure of the type that `run` is for.
@@ -152,6 +155,9 @@ where
         }
     };
     let outcome = catch_unwind(AssertUnwindSafe(body));
+    if let Err(payload) = &outcome {
+        panics::ended(g, &**payload, g.packet.is_null());
+    }
     if g.has_locals() {
         // A destructor may park; a request to stop could not end it by unwinding.
         g.state.set_deaf(true);

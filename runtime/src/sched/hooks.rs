@@ -35,7 +35,7 @@ use std::sync::Arc;
 use super::bound;
 use super::contract;
 use super::thread_stack;
-use crate::fatal::{AbortOnUnwind, warn};
+use crate::fatal::{no_unwind, warn};
 use crate::sched::header::{G, Wait};
 use crate::sched::locals;
 
@@ -152,10 +152,7 @@ impl Watch {
 
     fn call(&self, hook: &Hook, what: fn(&dyn Hooks)) {
         self.in_hook.set(true);
-        // Not `no_unwind`: the goroutine may be unwinding already when its suspension is over.
-        let abort = AbortOnUnwind("a hook of gopark::on_switch panicked");
-        hook.call(what);
-        std::mem::forget(abort);
+        no_unwind("a hook of gopark::on_switch panicked", || hook.call(what));
         self.in_hook.set(false);
     }
 

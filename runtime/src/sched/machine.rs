@@ -18,7 +18,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::time::Duration;
 
-use gopark_stack::switch::{Context, set_thread_word, thread_word};
+use gopark_stack::switch::{Context, FpControl, set_thread_word, thread_word};
 
 use super::beat::Beat;
 use super::contract::ThreadState;
@@ -92,6 +92,10 @@ pub(crate) struct Machine {
     /// The thread's own context: the scheduler's loop.
     pub(crate) context: UnsafeCell<Context>,
     pub(crate) after: Cell<After>,
+    /// The floating-point control words of the thread, with which every switch is made.
+    pub(crate) fp: Cell<FpControl>,
+    /// How often its loop was left for a goroutine; wraps.
+    pub(crate) runs: Cell<u32>,
     /// Found by a goroutine that could not switch to it: the loop handles it first.
     pub(crate) picked: Cell<Option<Work>>,
     pub(crate) searching: Cell<bool>,
@@ -139,6 +143,8 @@ impl Machine {
             p: AtomicPtr::new(ptr::null_mut()),
             context: UnsafeCell::new(Context::empty()),
             after: Cell::new(After::Nothing),
+            fp: Cell::new(FpControl::read()),
+            runs: Cell::new(0),
             picked: Cell::new(None),
             searching: Cell::new(false),
             ends: Cell::new(false),
@@ -161,6 +167,7 @@ impl Machine {
         self.shared.set(shared);
         // SAFETY: the thread is ours, and nobody's M.
         unsafe { set_thread_word(ptr::from_ref(self).cast_mut().cast()) };
+        self.fp.set(FpControl::read());
         self.beat.start(shared.config.is_debugging());
         self.state_at_rest.take();
         self.pin.set();
@@ -170,8 +177,6 @@ impl Machine {
         self.blocks_signal.store(deaf, Ordering::Relaxed);
         self.is_late.store(false, Ordering::Relaxed);
         self.is_detached.store(false, Ordering::Relaxed);
-        // The waits of an idle M end when they should, not 50 µs later.
-        thread::sleep_precisely();
     }
 
     /// The calling thread is no longer this M.

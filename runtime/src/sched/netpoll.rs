@@ -19,7 +19,7 @@ use super::timed::Wakeup;
 use super::turn::Turn;
 use crate::fatal::no_unwind;
 use crate::sched::header::GRef;
-use crate::sys::clock;
+use crate::sys::{clock, thread};
 
 /// The slots of all descriptors of the process that were ever waited for.
 pub(crate) static SLOTS: Slots<NetWaiter> = Slots::new();
@@ -158,7 +158,7 @@ impl Netpoll {
         let Batch { events, tasks } = &mut *batch;
         // An error is one of the arguments' that does not occur; without events there is nothing
         // to do.
-        let _ = self.poller.wait(events, timeout);
+        let _ = thread::precisely(timeout, || self.poller.wait(events, timeout));
         self.polled_at.store(clock::now(), Ordering::Relaxed);
         for (key, readiness) in events.iter() {
             SLOTS.deliver(key, readiness, &mut |waiter| match waiter {

@@ -23,6 +23,7 @@ use super::blocking::Aside;
 use super::bound::Deaf;
 use super::large;
 use super::machine::unsuspended;
+use super::panics;
 use super::park::{Cancelled, Decided, Waiter};
 use super::service::deadlock::WAITING_THREADS;
 use crate::fatal::no_unwind;
@@ -108,6 +109,20 @@ enum Fate {
     /// The value is in its place.
     Value,
     Panic(Box<dyn Any + Send>),
+    /// A panic that ends the process unless the handle takes it.
+    Unhandled(Box<dyn Any + Send>),
+}
+
+impl Fate {
+    /// What a goroutine without company, the caller, leaves for its handle when it panics.
+    fn of_panic(payload: Box<dyn Any + Send>) -> Fate {
+        // A goroutine that never began has no panic.
+        if G::current().is_some_and(|g| panics::must_be_joined(g, &*payload)) {
+            Fate::Unhandled(payload)
+        } else {
+            Fate::Panic(payload)
+        }
+    }
 }
 
 /// The handle's share of a packet.
@@ -147,7 +162,7 @@ impl Head {
         *fate = match (&company, outcome) {
             (_, Ok(())) => Fate::Value,
             (Some(company), Err(payload)) => Fate::Panic(company.failed(payload)),
-            (None, Err(payload)) => Fate::Panic(payload),
+            (None, Err(payload)) => Fate::of_panic(payload),
         };
         // Not suspended in between: somebody may wait for `publish`.
         let (finish, woken) = unsuspended(|| {
@@ -210,7 +225,7 @@ impl<T> Packet<T> {
         let (company, finish) = unsafe { head.finish(outcome) };
         if finish == Finish::Free {
             // SAFETY: the handle is gone: the packet is ours alone.
-            drop_result(unsafe { Box::from_raw(packet) });
+            drop_result(handled(unsafe { Box::from_raw(packet) }));
         }
         if let Some(company) = company {
             company.left();
@@ -225,6 +240,14 @@ impl<T> Drop for Packet<T> {
             unsafe { self.value.get_mut().assume_init_drop() };
         }
     }
+}
+
+/// A packet that is about to be dropped, with what the handle has not taken out.
+fn handled<T>(mut packet: Box<Packet<T>>) -> Box<Packet<T>> {
+    if let Fate::Unhandled(_) = packet.head.fate.get_mut() {
+        panics::never_joined();
+    }
+    packet
 }
 
 /// Drops the result of a detached goroutine. Its destructor may park, and be unwound from that by
@@ -320,7 +343,7 @@ impl<T> Receiver<T> {
                 // SAFETY: the value is there, and the handle's; it is taken once.
                 Ok(unsafe { place.cast::<T>().read() })
             }
-            Fate::Panic(payload) => Err(payload),
+            Fate::Panic(payload) | Fate::Unhandled(payload) => Err(payload),
             Fate::Open | Fate::Company(_) => panic!("an outcome is taken once"),
         }
     }
@@ -337,6 +360,6 @@ impl<T> Drop for Receiver<T> {
             }
         }
         // SAFETY: done: the goroutine does not touch the packet any more.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        drop(handled(unsafe { Box::from_raw(self.0.as_ptr()) }));
     }
 }

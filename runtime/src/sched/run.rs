@@ -6,6 +6,13 @@
 //! begins by becoming idle.
 //!
 //! Every function here that switches is `#[inline(never)]`: it may return on another thread.
+//!
+//! Every switch is made with the floating-point control words of the thread. A goroutine that has
+//! others (C code has set a rounding mode and called back) keeps them in its frame meanwhile. On
+//! x86_64 the comparison that decides so is of the x87 control word, which all of C's `<fenv.h>`
+//! changes together with MXCSR. A change of MXCSR alone is not seen there: the goroutine loses it,
+//! and others on the M have it until the loop of the M takes it back, before it sleeps and after
+//! every 16th time that it was left and came back.
 
 #![expect(
     unsafe_code,
@@ -16,7 +23,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use gopark_stack::switch::switch;
+use gopark_stack::switch::{Context, FpControl, switch};
 use gopark_stack::{AltStack, Stack};
 
 use super::beat;
@@ -31,8 +38,14 @@ use super::machine::{After, Machine, Work, unpin};
 use super::park;
 use super::rest::{self, Polled};
 use super::shared::Shared;
+use crate::fatal::no_unwind;
 use crate::sched::header::{G, GRef};
 use crate::sched::service::chores::Chore;
+
+/// A panic in what follows a switch.
+pub(crate) const INSIDE: &str = "a panic inside the runtime";
+/// How often an M leaves its loop between two looks at its floating-point control words.
+const FP_EVERY: u32 = 16;
 
 /// The body of an M's thread: runs goroutines until the runtime ends, or the thread is not needed.
 pub(crate) fn machine_main(shared: &Arc<Shared>, number: usize) {
@@ -130,6 +143,7 @@ fn stop_searching(m: &Machine) {
 /// Gives up the P, if there is one, and sleeps until there is work; false when the thread shall
 /// end.
 fn sleep(m: &Machine) -> bool {
+    restore_fp(m);
     m.grant.wait();
     let polls = m.shared().net.turn.begin_long(m.index);
     let p = m.has_p().then(|| {
@@ -227,7 +241,19 @@ fn execute(m: &Machine, g: GRef) {
     // this thread only, by goroutines that run on it.
     unsafe { switch(m.context.get(), g.context.get(), payload) };
     m.current.store(std::ptr::null_mut(), Ordering::Relaxed);
+    m.runs.set(m.runs.get().wrapping_add(1));
+    if m.runs.get().is_multiple_of(FP_EVERY) {
+        restore_fp(m);
+    }
     arrived(m);
+}
+
+/// Gives its own floating-point control words back to the thread, if goroutines have left others.
+#[cold]
+fn restore_fp(m: &Machine) {
+    if FpControl::read() != m.fp.get() {
+        m.fp.get().set();
+    }
 }
 
 /// `g` is about to run on `m`.
@@ -280,14 +306,39 @@ fn leave_to(g: &G, m: &Machine, after: After, next: Option<&G>) {
         }
         None => m.context.get(),
     };
-    let payload = std::ptr::from_ref(m).cast_mut().cast();
-    // SAFETY: `g` runs here, so its context is free to be saved into; `to` is saved or prepared and
-    // owned by this machine. Nobody continues `g` before `after` is done, on the other side.
-    let back = unsafe { switch(g.context.get(), to, payload) };
+    let back = if m.fp.get().looks_current() {
+        let payload = std::ptr::from_ref(m).cast_mut().cast();
+        // SAFETY: `g` runs here, so its context is free to be saved into; `to` is saved or prepared
+        // and owned by this machine. `g` is continued only after `after` is done, on the other
+        // side.
+        unsafe { switch(g.context.get(), to, payload) }
+    } else {
+        // SAFETY: the same.
+        unsafe { switch_with_own_fp(g, m, to) }
+    };
     // SAFETY: the payload of every switch is the machine that runs on this thread.
     let m = unsafe { &*back.cast::<Machine>() };
-    arrived(m);
-    unpin(m);
+    no_unwind(INSIDE, || {
+        arrived(m);
+        unpin(m);
+    });
+}
+
+/// Switches from a goroutine with other floating-point control words than the thread's. They come
+/// back with it.
+///
+/// # Safety
+/// As for [`leave_to`]'s own switch: `g` runs on `m`, and `to` is the machine's to continue.
+#[cold]
+#[inline(never)]
+unsafe fn switch_with_own_fp(g: &G, m: &Machine, to: *mut Context) -> *mut u8 {
+    let own = FpControl::read();
+    m.fp.get().set();
+    let payload = std::ptr::from_ref(m).cast_mut().cast();
+    // SAFETY: passed on.
+    let back = unsafe { switch(g.context.get(), to, payload) };
+    own.set();
+    back
 }
 
 /// Where a goroutine that leaves goes.

@@ -13,9 +13,11 @@ use super::claims::Claims;
 use super::gate::Gate;
 use super::idle::{Idle, Wake};
 use super::netpoll::Netpoll;
+use super::panics::UnhandledPanic;
 use super::processor::{Processor, Supply};
 use super::roster::{Machines, PROCS_MAX, Procs};
 use super::service::chores::{Chore, Chores};
+use super::service::deadlock::Deadlock;
 use super::sysmon::monitor::Monitor;
 use super::turn::Notify;
 use crate::sched::place::Place;
@@ -51,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) time_slice: Duration,
     pub(crate) preemption: Preemption,
     pub(crate) long_slice: Option<LongSliceHook>,
+    pub(crate) unhandled_panic: UnhandledPanic,
+    pub(crate) deadlock: Deadlock,
     /// `GOPARK_SCHEDTRACE`: how often to print a line.
     pub(crate) trace: Option<Duration>,
     /// `GOPARK_DEBUG=migrate`: every wake moves a goroutine to another M, if there is one.

@@ -24,9 +24,9 @@ pub(crate) fn of(moment: Instant) -> u64 {
     nanos(moment.saturating_duration_since(base())).max(1)
 }
 
-/// The moment after a while from now.
+/// The moment after a while from now. It comes, however long that is: a wait for it has an end.
 pub(crate) fn after(d: Duration) -> u64 {
-    now().saturating_add(nanos(d))
+    now().saturating_add(nanos(d)).min(NEVER - 1)
 }
 
 /// A moment as an `Instant`; `None` if it never comes.
@@ -54,7 +54,7 @@ mod tests {
         let later = Instant::now() + Duration::from_micros(5);
         assert!(of(later) > start);
         assert!(after(Duration::from_micros(5)) >= of(later));
-        assert_eq!(after(Duration::MAX), NEVER);
+        assert_eq!(after(Duration::MAX), NEVER - 1);
         assert_eq!(until(NEVER), None);
         assert_eq!(until(start), Some(Duration::ZERO));
         assert!(until(after(Duration::from_secs(9))) > Some(Duration::from_secs(8)));

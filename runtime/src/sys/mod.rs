@@ -8,6 +8,8 @@ pub(crate) mod fork;
 #[cfg(not(gopark_loom))]
 pub(crate) mod futex;
 #[cfg(not(gopark_loom))]
+pub(crate) mod stderr;
+#[cfg(not(gopark_loom))]
 pub(crate) mod thread;
 #[cfg(not(gopark_loom))]
 pub(crate) mod thread_state;

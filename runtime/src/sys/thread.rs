@@ -97,15 +97,56 @@ pub(crate) fn blocks(signal: c_int) -> bool {
 }
 
 /// Lets the kernel end short sleeps of the calling thread when they are over and not up to 50 µs
-/// later.
+/// later. Its threads and children inherit that: so a thread on which the program runs asks for it
+/// only while it sleeps, with [`precisely`].
 pub(crate) fn sleep_precisely() {
-    // SAFETY: a number for the calling thread alone.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
+    set_slack(1);
 }
 
-/// Threads of this process now.
-pub(crate) fn count() -> Option<usize> {
-    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+/// A sleep of this length ends by a thousandth of its length too late anyway (epoll(7) of Linux),
+/// and that is the usual slack.
+const SHORT_SLEEP_MAX: Duration = Duration::from_millis(50);
+
+/// Runs `wait`, which sleeps for `time` at most in epoll, so that it ends when it should.
+pub(crate) fn precisely<T>(time: Option<Duration>, wait: impl FnOnce() -> T) -> T {
+    let is_short = time.is_some_and(|time| !time.is_zero() && time < SHORT_SLEEP_MAX);
+    if !is_short {
+        return wait();
+    }
+    sleep_precisely();
+    let result = wait();
+    // The thread's default, that of the thread which started it.
+    set_slack(0);
+    result
+}
+
+fn set_slack(nanos: libc::c_ulong) {
+    // SAFETY: a number for the calling thread alone.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos) };
+}
+
+/// Whether a thread of this process sleeps, until something wakes it. `None` when it cannot be
+/// told.
+pub(crate) fn sleeps(tid: i32) -> Option<bool> {
+    stat(tid, |mut fields| Some(fields.next()? == "S"))
+}
+
+/// The numbers of all threads of this process, in the kernel's order.
+pub(crate) fn all() -> Option<Vec<i32>> {
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+    tasks
+        .map(|task| task.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// The signals for which this process has handlers: bit n is signal n + 1. `None` when it cannot be
+/// told.
+pub(crate) fn caught_signals() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let set = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))?;
+    u64::from_str_radix(set.trim(), 16).ok()
 }
 
 /// CPUs that this process may use: affinity, and the quotas of its control groups (version 1 and 2,

@@ -22,13 +22,15 @@ pub(crate) enum Wait {
     Notify,
     Cancellation,
     Channel,
+    Timer,
+    Never,
     Select,
     Blocking,
 }
 
 impl Wait {
     /// As reports say it.
-    pub(crate) const TEXTS: [&str; 20] = [
+    pub(crate) const TEXTS: [&str; 22] = [
         "runnable",
         "park",
         "raw park",
@@ -47,6 +49,8 @@ impl Wait {
         "notify",
         "cancellation",
         "channel",
+        "channel, timer",
+        "channel, never",
         "select",
         "blocking",
     ];

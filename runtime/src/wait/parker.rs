@@ -115,6 +115,8 @@ static FREE: Mutex<Vec<&'static ThreadWait>> = Mutex::new(Vec::new());
 pub(crate) struct ThreadWakeup {
     wait: &'static ThreadWait,
     ticket: Ticket,
+    /// It is counted among the threads that only a wake brings back.
+    is_counted: bool,
 }
 
 impl PartialEq for ThreadWakeup {
@@ -124,7 +126,8 @@ impl PartialEq for ThreadWakeup {
 }
 
 impl ThreadWakeup {
-    fn open() -> ThreadWakeup {
+    /// For a wait without an end, or with one.
+    fn open(until: u64) -> ThreadWakeup {
         let free = locked(&FREE).pop();
         let wait = free.unwrap_or_else(|| {
             Box::leak(Box::new(ThreadWait {
@@ -133,9 +136,23 @@ impl ThreadWakeup {
             }))
         });
         *locked(&wait.thread) = Some(std::thread::current());
-        WAITING_THREADS.fetch_add(1, Ordering::Relaxed);
+        let is_counted = until == NEVER;
+        if is_counted {
+            WAITING_THREADS.fetch_add(1, Ordering::Relaxed);
+        }
         let ticket = wait.word.open();
-        ThreadWakeup { wait, ticket }
+        ThreadWakeup {
+            wait,
+            ticket,
+            is_counted,
+        }
+    }
+
+    /// The wait is over. Before the thread runs on.
+    fn uncount(self) {
+        if self.is_counted {
+            WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Claims the wait. The thread may be gone by the time that it is looked for: it has seen the
@@ -144,7 +161,7 @@ impl ThreadWakeup {
         if !self.wait.word.take(self.ticket, By::Event) {
             return None;
         }
-        WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+        self.uncount();
         let thread = locked(&self.wait.thread).clone();
         Some(thread.map_or(Woken::Nothing, Woken::Thread))
     }
@@ -165,7 +182,7 @@ impl ThreadWakeup {
         *locked(&self.wait.thread) = None;
         locked(&FREE).push(self.wait);
         if end == End::Closed {
-            WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+            self.uncount();
             return Ended::TimedOut;
         }
         Ended::Woken
@@ -219,7 +236,7 @@ pub(crate) fn park(
 #[cold]
 fn park_thread(until: u64, publish: impl FnOnce(Waiter) -> bool) -> Ended {
     assert!(!fork::is_child(), "gopark: a wait was {}", fork::TEXT);
-    let wakeup = ThreadWakeup::open();
+    let wakeup = ThreadWakeup::open(until);
     if !publish(Waiter::Thread(wakeup)) {
         let _ = wakeup.close();
         return Ended::NotBegun;

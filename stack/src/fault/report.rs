@@ -55,7 +55,19 @@ impl Line {
         }
     }
 
+    /// Waits for room, but not for ever: standard error may never be read.
     pub(crate) fn print(&self) {
+        const PATIENCE_MS: i32 = 1000;
+        let mut stderr = libc::pollfd {
+            fd: 2,
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        // SAFETY: one descriptor, in a local; poll(2) is async-signal-safe.
+        let room = unsafe { libc::poll(&raw mut stderr, 1, PATIENCE_MS) };
+        if room == 0 {
+            return;
+        }
         // SAFETY: a plain write from our own array.
         let _ = unsafe { libc::write(2, self.bytes.as_ptr().cast(), self.len) };
     }

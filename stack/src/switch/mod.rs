@@ -12,10 +12,9 @@
 //!    frame information that ends backtraces there.
 //! 3. `switch(from, to, payload)` saves the caller into `from` and continues `to`, where it arrives
 //!    as the payload. It returns the payload of whoever continues `from`.
-//! 4. All callee-saved registers survive. The floating-point control words (MXCSR and the x87
-//!    control word, FPCR) do not travel: Rust code may not run with other values than the default,
-//!    so there is nothing to save; debug builds check that a switch returns with the value it was
-//!    called with.
+//! 4. All callee-saved registers survive, but for the floating-point control words (MXCSR and the
+//!    x87 control word, FPCR), which a switch leaves as they are: reading them costs as much as the
+//!    switch. A user that runs foreign code keeps them apart with [`FpControl`].
 //!
 //! # Thread-locals
 //!
@@ -41,6 +40,7 @@
 compile_error!("gopark knows the stack pointer of x86_64 and aarch64 only so far");
 
 mod call;
+mod control;
 #[cfg(any(not(target_arch = "x86_64"), gopark_portable_switch))]
 mod portable;
 mod word;
@@ -53,6 +53,7 @@ pub use portable::{Context, prefetch, prefetch_frames, switch};
 pub use x86_64::{Context, prefetch, prefetch_frames, switch};
 
 pub use call::{call_on, call_on_new};
+pub use control::FpControl;
 pub use word::{set_thread_word, thread_word};
 
 use std::io;

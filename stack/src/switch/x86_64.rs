@@ -144,14 +144,9 @@ pub unsafe fn prefetch_frames(context: *const Context) {
 /// - nobody continues `from` before this switch has saved it, which is before `to` goes on;
 /// - if `from` may be continued on another thread, the calling function is `#[inline(never)]` and
 ///   it and its callers keep no address of a thread-local across the call.
-///
-/// # Panics
-/// In debug builds, when the floating-point control words are not what they were at the call.
 #[inline(always)]
 pub unsafe fn switch(from: *mut Context, to: *mut Context, payload: *mut u8) -> *mut u8 {
     let arrived: *mut u8;
-    #[cfg(debug_assertions)]
-    let control = fp_control();
     // SAFETY: the caller's promises; all registers but rsp, rbp and rbx, which are saved by hand,
     // are declared clobbered, and memory too.
     unsafe {
@@ -174,27 +169,5 @@ pub unsafe fn switch(from: *mut Context, to: *mut Context, payload: *mut u8) -> 
             clobber_abi("sysv64"),
         );
     }
-    #[cfg(debug_assertions)]
-    assert_eq!(
-        control,
-        fp_control(),
-        "floating-point control words changed across a switch"
-    );
     arrived
-}
-
-/// The control bits of MXCSR and the x87 control word.
-#[cfg(debug_assertions)]
-fn fp_control() -> (u32, u16) {
-    let mut mxcsr = 0u32;
-    let mut x87 = 0u16;
-    // SAFETY: stores two control words into locals.
-    unsafe {
-        asm!(
-            "stmxcsr [{}]", "fnstcw [{}]",
-            in(reg) &raw mut mxcsr, in(reg) &raw mut x87,
-            options(nostack, preserves_flags),
-        );
-    }
-    (mxcsr & !0x3f, x87)
 }

@@ -14,7 +14,7 @@ use super::deadlock;
 use super::resize;
 use super::trace;
 use super::trim::Trimmer;
-use crate::fatal::warn;
+use crate::fatal::{self, warn};
 use crate::sched::run;
 use crate::sched::shared::{Preemption, Shared};
 use crate::sched::sysmon::preempt;
@@ -72,6 +72,11 @@ impl Chores {
     /// The handles, for the end.
     pub(crate) fn take_threads(&self) -> Vec<JoinHandle<()>> {
         std::mem::take(&mut self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there is something to do.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) != 0
     }
 
     /// Asks for a chore. Allocates nothing and takes no lock.
@@ -225,8 +230,7 @@ fn start_threads(shared: &Arc<Shared>) -> std::io::Result<()> {
 /// Starts the thread of M number `number`.
 fn start_machine(shared: &Arc<Shared>, number: usize) -> std::io::Result<JoinHandle<()>> {
     let shared_too = Arc::clone(shared);
-    std::thread::Builder::new()
-        .name(format!("{}-{number}", shared.config.thread_name))
-        .stack_size(THREAD_STACK_BYTES)
-        .spawn(move || run::machine_main(&shared_too, number))
+    let name = format!("{}-{number}", shared.config.thread_name);
+    let body = move || run::machine_main(&shared_too, number);
+    fatal::spawn(name, Some(THREAD_STACK_BYTES), body)
 }

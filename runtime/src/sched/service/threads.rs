@@ -14,11 +14,14 @@ use std::time::Duration;
 
 use super::chores::{self, Chore};
 use super::shutdown::unwind_all;
+use crate::fatal;
 use crate::sched::shared::Shared;
 use crate::sched::sysmon::rounds::monitor_main;
-use crate::sys::fork;
+use crate::sys::{fork, stderr};
 
 const PAUSE: Duration = Duration::from_micros(50);
+/// The last lines of a runtime are waited for no longer than this.
+const FLUSH: Duration = Duration::from_millis(100);
 
 /// The threads of a runtime that are no Ms.
 #[derive(Debug)]
@@ -27,17 +30,25 @@ pub(crate) struct Services {
     pub(crate) chores: JoinHandle<()>,
 }
 
+impl Services {
+    /// Whether the caller is on one of them.
+    pub(crate) fn is_one_here(&self) -> bool {
+        let here = std::thread::current().id();
+        [&self.monitor, &self.chores]
+            .map(|service| service.thread().id())
+            .contains(&here)
+    }
+}
+
 /// Starts the threads.
 ///
 /// # Errors
 /// When the system gives none.
 pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<Services> {
-    let spawn = |name: &str| {
-        std::thread::Builder::new().name(format!("{}-{name}", shared.config.thread_name))
-    };
+    let name = |what: &str| format!("{}-{what}", shared.config.thread_name);
     let (one, two) = (Arc::clone(shared), Arc::clone(shared));
-    let chores = spawn("chores").spawn(move || chores::chores_main(&one))?;
-    let monitor = match spawn("sysmon").spawn(move || monitor_main(&two)) {
+    let chores = fatal::spawn(name("chores"), None, move || chores::chores_main(&one))?;
+    let monitor = match fatal::spawn(name("sysmon"), None, move || monitor_main(&two)) {
         Ok(monitor) => monitor,
         Err(error) => {
             shared.chores.ask(Chore::End);
@@ -78,13 +89,13 @@ pub(crate) fn end(shared: &Shared, services: Services) {
     // The program's functions are dropped here, and not by whoever drops the runtime's memory last.
     shared.procs.iter().for_each(|p| p.timers.clear());
     shared.chores.ask(Chore::End);
-    // A panic of a thread would have been printed; there is nothing to add.
     let _ = services.chores.join();
     for thread in shared.chores.take_threads() {
         let _ = thread.join();
     }
     shared.monitor.end();
     let _ = services.monitor.join();
+    stderr::flush(FLUSH);
     fork::forget(std::ptr::from_ref(shared).cast());
 }
 
@@ -95,7 +106,5 @@ pub(crate) fn end_in_background(shared: Arc<Shared>, services: Services) {
         end(&shared, services);
     };
     // Without a thread for it the runtime's threads stay, as they would anyway for now.
-    let _ = std::thread::Builder::new()
-        .name(String::from("gopark-end"))
-        .spawn(wait);
+    let _ = fatal::spawn(String::from("gopark-end"), None, wait);
 }

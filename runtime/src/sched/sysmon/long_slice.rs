@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::fatal;
 use crate::sched::header::GRef;
 use crate::sched::machine::Machine;
 use crate::sched::processor::Processor;
@@ -109,8 +110,8 @@ impl LongSliceHook {
             return;
         }
         let (hook, shared) = (self.clone(), Arc::clone(shared));
-        let teller = std::thread::Builder::new().name(String::from("gopark-report"));
-        if teller.spawn(move || hook.tell_all(&shared)).is_err() {
+        let tell = move || hook.tell_all(&shared);
+        if fatal::spawn(String::from("gopark-report"), None, tell).is_err() {
             // Release: as above. It is told with the next one.
             self.telling.store(false, Ordering::Release);
         }

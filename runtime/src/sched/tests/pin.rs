@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use gopark_stack::Class;
 
 use super::Standing;
+use crate::sched::panics::UnhandledPanic;
+use crate::sched::service::deadlock::Deadlock;
 use crate::sched::shared::{Config, Preemption, Shared};
 
 const TURNS: u32 = 2_000_000;
@@ -23,6 +25,8 @@ fn config() -> Config {
         time_slice: Duration::ZERO,
         preemption: Preemption::Cooperative,
         long_slice: None,
+        unhandled_panic: UnhandledPanic::Ignore,
+        deadlock: Deadlock::Off,
         trace: None,
         migrate: false,
         contract: false,
