@@ -21,8 +21,11 @@ impl Drop for AbortOnUnwind {
 
 /// Runs `f`; a panic in it aborts with `what`.
 pub(crate) fn no_unwind<T>(what: &'static str, f: impl FnOnce() -> T) -> T {
-    let _guard = AbortOnUnwind(what);
-    f()
+    let guard = AbortOnUnwind(what);
+    let value = f();
+    // The caller may be unwinding already: only a panic of `f` counts.
+    std::mem::forget(guard);
+    value
 }
 
 /// The kernel refuses what the first turn of a goroutine needs: as when a stack cannot grow.

@@ -54,3 +54,4 @@ mod timeouts;
 mod timers;
 mod timers_more;
 mod tokens;
+mod unwinding;

@@ -37,6 +37,8 @@ pub(crate) mod netpoll;
 #[cfg(not(gopark_loom))]
 pub(crate) mod packet;
 #[cfg(not(gopark_loom))]
+pub(crate) mod panic_count;
+#[cfg(not(gopark_loom))]
 pub(crate) mod park;
 #[cfg(not(gopark_loom))]
 pub(crate) mod place;

@@ -221,7 +221,7 @@ fn park_by_token_tied(g: &G) {
     let m = pin(g);
     note_park(g, m, Wait::Park);
     if unwinding.is_some() || g.bound.get() != 0 {
-        bound::park(g, m, |g| g.state.park_by_token());
+        bound::park(g, m, After::CommitByToken(g.to_ref()));
     } else {
         leave(g, m, After::CommitByToken(g.to_ref()));
     }
@@ -267,7 +267,7 @@ fn park_begun(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> boo
     let m = pin(g);
     note_park(g, m, why);
     if unwinding.is_some() || g.bound.get() != 0 {
-        bound::park(g, m, |g| g.state.commit_park());
+        bound::park(g, m, After::Commit(g.to_ref()));
     } else {
         leave(g, m, After::Commit(g.to_ref()));
     }

@@ -12,6 +12,7 @@ use gopark_stack::Class;
 use super::claims::Claims;
 use super::idle::{Idle, Wake};
 use super::netpoll::Netpoll;
+use super::panic_count::PanicCounts;
 use super::processor::{Processor, Supply};
 use super::roster::{Machines, PROCS_MAX, Procs};
 use super::service::chores::{Chore, Chores};
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) net: Netpoll,
     pub(crate) monitor: Monitor,
     pub(crate) chores: Chores,
+    pub(crate) panic_counts: PanicCounts,
     /// What stands for goroutines without a stack.
     pub(crate) seeds: Seeds,
     /// For spawns from outside, and by Ms without a P.
@@ -108,6 +110,7 @@ impl Shared {
             net: Netpoll::new()?,
             monitor: Monitor::new(),
             chores: Chores::new(),
+            panic_counts: PanicCounts::new(),
             seeds: Seeds::default(),
             outside: Mutex::new(Supply::new(config.window)?),
             spawned_outside: AtomicU64::new(0),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::deadlock;
+use super::deadlock::{self, WAITING_THREADS};
 use super::resize;
 use super::trace;
 use super::trim::Trimmer;
@@ -42,7 +42,9 @@ pub(crate) enum Chore {
     TellThreadsMax = 16,
     /// Nobody has asked the network for long.
     Poll = 32,
-    End = 64,
+    /// Start the lender of panic counts.
+    Lend = 64,
+    End = 128,
 }
 
 /// What others see of the thread.
@@ -89,6 +91,7 @@ struct Worker<'a> {
     trimmer: Trimmer,
     next_trace: Option<Instant>,
     told_signal: bool,
+    told_no_thread: bool,
     /// When stale timers were looked for.
     swept: Option<Instant>,
 }
@@ -100,6 +103,7 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
         trimmer: Trimmer::new(),
         next_trace: shared.config.trace.map(|every| Instant::now() + every),
         told_signal: false,
+        told_no_thread: false,
         swept: None,
     };
     let mut retry = None;
@@ -116,7 +120,8 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
         let is = |chore: Chore| asked & chore as u32 != 0;
         if is(Chore::Start) || retry.is_some() {
             retry = start_threads(shared).err();
-            if retry.is_some() {
+            if let Some(error) = &retry {
+                worker.tell_no_thread(error);
                 futex::wait(&shared.chores.asked, 0, Some(RETRY_PAUSE));
             }
         }
@@ -167,6 +172,12 @@ impl Worker<'_> {
                 shared.submitted();
             }
         }
+        if is(Chore::Lend)
+            && let Err(error) = start_lender(shared)
+        {
+            shared.panic_counts.refuse();
+            self.tell_no_thread(&error);
+        }
         if is(Chore::TellThreadsMax) {
             warn(format_args!(
                 "the limit of {} threads is reached; goroutines wait for a thread \
@@ -183,6 +194,14 @@ impl Worker<'_> {
 
     fn trace_due(&self) -> bool {
         self.next_trace.is_some_and(|at| at <= Instant::now())
+    }
+
+    fn tell_no_thread(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.told_no_thread, true) {
+            warn(format_args!(
+                "the system gives no thread ({error}); goroutines wait for one"
+            ));
+        }
     }
 
     fn check_signal(&mut self) {
@@ -229,4 +248,22 @@ fn start_machine(shared: &Arc<Shared>, number: usize) -> std::io::Result<JoinHan
         .name(format!("{}-{number}", shared.config.thread_name))
         .stack_size(THREAD_STACK_BYTES)
         .spawn(move || run::machine_main(&shared_too, number))
+}
+
+/// Starts the lender of panic counts.
+fn start_lender(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let shared_too = Arc::clone(shared);
+    // It waits for goroutines and does nothing else; out of the count again by itself.
+    WAITING_THREADS.fetch_add(1, Ordering::Relaxed);
+    let thread = std::thread::Builder::new()
+        .name(format!("{}-lender", shared.config.thread_name))
+        .spawn(move || shared_too.panic_counts.lender_main());
+    match thread {
+        Ok(thread) => shared.chores.keep(thread),
+        Err(error) => {
+            WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+            return Err(error);
+        }
+    }
+    Ok(())
 }

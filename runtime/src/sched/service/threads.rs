@@ -80,6 +80,7 @@ pub(crate) fn end(shared: &Shared, services: Services) {
     shared.chores.ask(Chore::End);
     // A panic of a thread would have been printed; there is nothing to add.
     let _ = services.chores.join();
+    shared.panic_counts.end();
     for thread in shared.chores.take_threads() {
         let _ = thread.join();
     }
