@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "crashes on purpose: wild pointers")]
 
 mod alone;
+mod ending;
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};

@@ -32,7 +32,14 @@ use crate::sys::fork;
 /// A scheduler with its own Ps and OS threads. Several may live in one process.
 ///
 /// Dropping it unwinds every goroutine that is parked, waits for those that run to park or end, and
-/// joins the threads.
+/// joins the threads. If for a second ([`Builder::exit_grace`]) no goroutine ends, what is left is
+/// listed on standard error, and [`Builder::on_end`] says what follows: by default they are left
+/// behind. Goroutines whose destructors run or wait are waited for ten times as long. One that
+/// catches the unwinding ([`Cancelled`](crate::Cancelled)) a thousand times waits for ever after
+/// that, and is listed and left behind; [`catch_panic`](crate::catch_panic) lets it through.
+///
+/// In a program that is built with `panic = "abort"` nothing can unwind: each goroutine is stopped
+/// at its next call of the runtime, and its stack stays as it is, without running destructors.
 #[derive(Debug)]
 pub struct Runtime {
     shared: Arc<Shared>,
@@ -121,11 +128,12 @@ impl Runtime {
         metrics::metrics(&self.shared)
     }
 
-    /// Ends the runtime as a drop does, but waits for `timeout` at most.
+    /// Ends the runtime as a drop does, but waits for `timeout` at most, and prints nothing.
     ///
     /// # Errors
     /// The goroutines that have not ended by then. They go on, with their threads, until they park
-    /// or end.
+    /// or end. Those that never will, because they have caught every request to end, or because the
+    /// program is built with `panic = "abort"`, are not waited for.
     ///
     /// # Panics
     /// When called by a goroutine of this runtime.
@@ -136,16 +144,7 @@ impl Runtime {
         );
         let services = self.services.take().expect("a runtime ends once");
         let deadline = Instant::now().checked_add(timeout);
-        match shutdown::unwind_all(&self.shared, deadline) {
-            Ok(()) => {
-                threads::end(&self.shared, services);
-                Ok(())
-            }
-            Err(left) => {
-                threads::end_in_background(Arc::clone(&self.shared), services);
-                Err(Leaked::new(left))
-            }
-        }
+        shutdown::end_until(&self.shared, services, deadline).map_err(Leaked::new)
     }
 
     fn is_own(&self) -> bool {
@@ -172,14 +171,13 @@ impl Drop for Runtime {
             );
             return;
         }
-        let unwound = shutdown::unwind_all(&self.shared, None);
-        debug_assert!(unwound.is_ok(), "without a deadline nothing is left");
-        threads::end(&self.shared, services);
+        shutdown::end(&self.shared, services);
     }
 }
 
 /// Runs `main` as a goroutine of a new runtime with default settings; when it ends, the other
-/// goroutines are unwound.
+/// goroutines are unwound, as by dropping a [`Runtime`]: those that do not end within a second are
+/// listed on standard error and left behind.
 ///
 /// # Safety
 /// As for [`Builder::build`].

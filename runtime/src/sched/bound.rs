@@ -65,8 +65,11 @@ pub(crate) fn park(g: &G, m: &Machine, after: After) {
     if g.bound.get() == 0
         && let Some(laid) = panic_count::lay_down(m.shared())
     {
+        let before = g.told.set_in_destructor(true);
         leave(g, m, after);
-        return laid.take_up(g);
+        laid.take_up(g);
+        g.told.set_in_destructor(before);
+        return;
     }
     with_thread(g, m, after);
 }

@@ -44,6 +44,7 @@ use super::service::chores::Chore;
 use super::service::deadlock::WAITING_THREADS;
 use super::shared::Shared;
 use crate::sched::header::G;
+use crate::sched::interrupt::ABORTS;
 
 /// Limit of the stack of holders: each takes a few hundred bytes, in debug builds more.
 const STACK_BYTES: usize = 16 << 20;
@@ -342,7 +343,7 @@ pub(crate) struct Laid(usize);
 #[inline(never)]
 pub(crate) fn lay_down(shared: &Shared) -> Option<Laid> {
     // Without unwinding only a panic hook comes here.
-    if cfg!(panic = "abort") {
+    if ABORTS {
         return None;
     }
     let counts = &shared.panic_counts;

@@ -18,6 +18,7 @@ use super::hand_off;
 use super::interrupt;
 use super::machine::{After, Machine, Standing, pin, unpin, unsuspended};
 use super::run::{leave, leave_if_wanted};
+use super::service::shutdown::STOPS_MAX;
 use super::shared::Shared;
 use crate::queue::local::HALF;
 use crate::sched::header::{G, GRef, Wait};
@@ -109,10 +110,27 @@ fn end_or_panic(g: &G, check: Check) {
         return;
     }
     if check == Check::Stop {
+        if g.told.stops() >= STOPS_MAX {
+            give_up(g);
+        }
         resume_unwind(Box::new(Cancelled));
     }
     if let Some(reason) = interrupt::reason(g) {
         resume_unwind(reason);
+    }
+}
+
+/// The running goroutine `g` waits for ever: it has caught every request to end, or the program does
+/// not unwind.
+#[cold]
+fn give_up(g: &G) -> ! {
+    let m = pin(g);
+    g.told.give_up();
+    g.state.set_deaf(true);
+    m.shared().count_given_up(g.bound.get() != 0);
+    unpin(m);
+    loop {
+        park_with(g, Wait::Raw, || true);
     }
 }
 
