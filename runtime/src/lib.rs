@@ -32,9 +32,9 @@
 
 //! # How a program ends
 //!
-//! With `main`, as in Go: the other goroutines are unwound, so that their destructors run. What does
-//! not come to an end within a second, because it reads standard input or computes, is listed on
-//! standard error and left behind ([`runtime::Builder::on_end`]).
+//! With `main`, as in Go: the other goroutines are unwound, so that their destructors run. What
+//! does not come to an end within a second, because it reads standard input or computes, is listed
+//! on standard error and left behind ([`runtime::Builder::on_end`]).
 //!
 //! In a program that is built with `panic = "abort"` nothing unwinds: at the end goroutines stop
 //! where they are, and their destructors do not run; [`time::timeout`], [`exit`] and cancelling

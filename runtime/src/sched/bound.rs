@@ -1,8 +1,8 @@
 //! Goroutines that may not leave their thread, and those that must.
 //!
 //! A goroutine is bound to its M while it has locked the thread. Then the thread sleeps inside the
-//! goroutine, and its P goes to others. Whoever dequeues a bound goroutine gives his own P to that M
-//! and becomes idle.
+//! goroutine, and its P goes to others. The M that dequeues a bound goroutine gives its own P to
+//! that M and becomes idle.
 //!
 //! A goroutine that parks while it unwinds takes its panic count along (`panic_count.rs`); where
 //! that cannot be done, it is bound until the park is over.

@@ -154,6 +154,7 @@ enum Lender {
 }
 
 struct Books {
+    #[expect(clippy::vec_box, reason = "a prepared context stays in its place")]
     stacks: Vec<Box<Holders>>,
     /// Holders that stand.
     standing: usize,

@@ -120,8 +120,8 @@ fn end_or_panic(g: &G, check: Check) {
     }
 }
 
-/// The running goroutine `g` waits for ever: it has caught every request to end, or the program does
-/// not unwind.
+/// The running goroutine `g` waits for ever: it has caught every request to end, or the program
+/// does not unwind.
 #[cold]
 fn give_up(g: &G) -> ! {
     let m = pin(g);

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::deadlock::{self, WAITING_THREADS};
 use super::resize;
+use super::stuck::Stuck;
 use super::trace;
 use super::trim::Trimmer;
 use crate::fatal::warn;
@@ -89,6 +90,7 @@ impl Chores {
 struct Worker<'a> {
     shared: &'a Arc<Shared>,
     trimmer: Trimmer,
+    stuck: Stuck,
     next_trace: Option<Instant>,
     told_signal: bool,
     told_no_thread: bool,
@@ -101,6 +103,7 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
     let mut worker = Worker {
         shared,
         trimmer: Trimmer::new(),
+        stuck: Stuck::default(),
         next_trace: shared.config.trace.map(|every| Instant::now() + every),
         told_signal: false,
         told_no_thread: false,
@@ -150,12 +153,14 @@ impl Worker<'_> {
         if is(Chore::Upkeep) {
             self.trimmer.upkeep(shared);
             resize::follow(shared);
+            self.stuck.check(shared);
             self.check_signal();
         }
         if is(Chore::Rest) {
             self.trimmer.rest(shared);
             self.sweep();
             deadlock::check(shared);
+            self.stuck.check(shared);
         }
         if is(Chore::LongSlices)
             && let Some(hook) = &shared.config.long_slice

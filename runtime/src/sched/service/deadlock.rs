@@ -57,11 +57,23 @@ pub(crate) fn check(shared: &Shared) {
                 && waiting == waited
                 && threads == Some(after.threads + OWN_THREADS + waiting) =>
         {
-            fatal::print(format_args!("{}", report(shared)));
-            std::process::exit(EXIT_CODE);
+            found(&report(shared));
         }
         _ => {}
     }
+}
+
+/// Prints the report of a deadlock and ends the process.
+pub(crate) fn found(report: &str) -> ! {
+    fatal::print(format_args!("{report}"));
+    std::process::exit(EXIT_CODE);
+}
+
+/// Whether the process has no other threads than `ms` Ms, the runtime's own, and those that wait
+/// for a goroutine and do nothing else.
+pub(crate) fn has_no_other_threads(ms: usize) -> bool {
+    let waiting = WAITING_THREADS.load(Ordering::Relaxed);
+    thread::count() == Some(ms + OWN_THREADS + waiting)
 }
 
 fn asleep(shared: &Shared) -> Option<Census> {
@@ -78,6 +90,12 @@ fn asleep(shared: &Shared) -> Option<Census> {
 
 fn report(shared: &Shared) -> String {
     let mut text = String::from("fatal error: all goroutines are asleep - deadlock!\n\n");
+    list(shared, &mut text);
+    text
+}
+
+/// Adds a line for each goroutine.
+pub(crate) fn list(shared: &Shared, text: &mut String) {
     let mut all: Vec<Listed> = listing::goroutines(shared).collect();
     all.sort_by_key(|listed| listed.id);
     for listed in all.iter().take(LINES_MAX) {
@@ -86,5 +104,4 @@ fn report(shared: &Shared) -> String {
     if all.len() > LINES_MAX {
         let _ = writeln!(text, "...and {} more", all.len() - LINES_MAX);
     }
-    text
 }

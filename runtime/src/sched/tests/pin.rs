@@ -23,6 +23,8 @@ fn config() -> Config {
         time_slice: Duration::ZERO,
         preemption: Preemption::Cooperative,
         long_slice: None,
+        exit_grace: Duration::from_secs(1),
+        on_end: crate::sched::service::shutdown::OnEnd::Leave,
         trace: None,
         migrate: false,
         seed: 0,
