@@ -190,6 +190,14 @@ fn threads_that_are_all_blocked_for_ever_are_a_deadlock() {
 }
 
 #[test]
+fn a_deadlock_in_a_destructor_is_reported() {
+    let lines = deadlock("parks-in-a-destructor");
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    let is_named = |line: &String| line.contains(" s, in a destructor]: spawned at tests/src/");
+    assert!(lines.iter().any(is_named), "{lines:#?}");
+}
+
+#[test]
 fn threads_that_are_all_locked_are_a_deadlock() {
     let lines = blocked_threads("locks-all-threads");
     for name in ["one", "two"] {

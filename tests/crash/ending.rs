@@ -122,6 +122,13 @@ fn the_end_of_a_runtime_may_end_the_process() {
     assert!(err.contains("which ends the process with code 7"), "{err}");
 }
 
+#[test]
+fn a_panic_hook_may_wait() {
+    let (out, err) = ended(&ending("waits-while-it-panics"));
+    assert!(out.contains("the hook has waited\n"), "{out}");
+    assert_eq!(err, "");
+}
+
 /// The programs of `ending.rs`, built so that a panic aborts.
 ///
 /// # Panics

@@ -138,8 +138,8 @@ impl Builder {
         self
     }
 
-    /// How long the end of the runtime waits without any goroutine ending (1 s by default) before it
-    /// lists on standard error what is left, and does what [`on_end`](Builder::on_end) says.
+    /// How long the end of the runtime waits without any goroutine ending (1 s by default) before
+    /// it lists on standard error what is left, and does what [`on_end`](Builder::on_end) says.
     /// Goroutines whose destructors run or wait are waited for ten times as long.
     ///
     /// It does not count for [`Runtime::shutdown_timeout`].

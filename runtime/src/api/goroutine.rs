@@ -116,8 +116,8 @@ pub fn park() {
     park::park_by_token(G::current().expect("gopark::park called outside a goroutine"));
 }
 
-/// Runs `f` and catches its panic, as [`std::panic::catch_unwind`] does, but lets through what is no
-/// panic: the unwinding of a goroutine that is cancelled ([`Cancelled`](crate::Cancelled)), whose
+/// Runs `f` and catches its panic, as [`std::panic::catch_unwind`] does, but lets through what is
+/// no panic: the unwinding of a goroutine that is cancelled ([`Cancelled`](crate::Cancelled)), whose
 /// runtime ends, that calls [`exit`](crate::exit), or that has reached a limit of
 /// [`time::timeout`](crate::time::timeout).
 ///

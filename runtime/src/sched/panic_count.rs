@@ -296,19 +296,18 @@ impl PanicCounts {
                 books = self.books();
                 continue;
             }
-            let laid = books.laid;
-            let idle =
-                |books: &mut Books| books.wanted <= books.lent && books.laid == laid && !books.ends;
-            if books.lent == 0 || !books.is_whole() {
+            if books.lent == 0 {
                 let woken = self.asked.wait(books);
                 books = woken.unwrap_or_else(PoisonError::into_inner);
-            } else {
-                let waited = self.asked.wait_timeout_while(books, KEEP, idle);
-                let timeout;
-                (books, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-                if timeout.timed_out() && books.is_whole() {
-                    books.take_back();
-                }
+                continue;
+            }
+            let laid = books.laid;
+            let idle = |books: &mut Books| books.wanted <= books.lent && !books.ends;
+            let waited = self.asked.wait_timeout_while(books, KEEP, idle);
+            let timeout;
+            (books, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            if timeout.timed_out() && books.is_whole() && books.laid == laid {
+                books.take_back();
             }
         }
         books.take_back();
@@ -376,9 +375,6 @@ impl Laid {
         let mut books = counts.books();
         for _ in 0..self.0 {
             books.raise();
-        }
-        if books.is_whole() {
-            counts.asked.notify_one();
         }
         drop(books);
         unpin(m);

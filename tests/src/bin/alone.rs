@@ -37,6 +37,7 @@ fn main() {
         "sleeps-and-parks" => sleeps_and_parks(),
         "reads-and-parks" => reads_and_parks(),
         "parks-after-limits" => parks_after_limits(),
+        "parks-in-a-destructor" => parks_in_a_destructor(),
         "blocks-all-threads" => blocks_all_threads(),
         "locks-all-threads" => locks_all_threads(),
         "reads-on-all-threads" => reads_on_all_threads(),
@@ -235,6 +236,23 @@ fn parks_after_limits() {
         gopark::park_timeout(hour);
         assert!(gopark::time::after_func(hour, || ()).stop());
         gopark::park();
+    });
+}
+
+/// Waits while it unwinds, for ever.
+fn parks_in_a_destructor() {
+    struct Parks;
+    impl Drop for Parks {
+        fn drop(&mut self) {
+            gopark::park();
+        }
+    }
+    runtime(2).run(|| {
+        let unwinding = gopark::spawn(|| {
+            let _parks = Parks;
+            std::panic::resume_unwind(Box::new(()));
+        });
+        let _ = unwinding.join();
     });
 }
 

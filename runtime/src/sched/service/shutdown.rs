@@ -9,7 +9,8 @@
 //! - *It does not come to a call of the runtime*: it computes, or blocks its thread in the system.
 //!   When for the time of the grace no goroutine has ended, it is told on standard error, and what
 //!   follows is the program's choice ([`OnEnd`]).
-//! - *Its destructors wait*, or block. It is waited for [`DESTRUCTORS`] times as long.
+//! - *Its destructors wait*, or block, or spawn others. It is waited for [`DESTRUCTORS`] times as
+//!   long, from when the goroutines have become fewer for the last time.
 //! - *It catches the unwinding each time.* After [`STOPS_MAX`] of them it gives up: it waits for
 //!   ever, without a thread, and its stack is never used again. In a program that aborts instead of
 //!   unwinding this comes at the first request.
@@ -121,35 +122,51 @@ pub(crate) fn unwind_all(shared: &Shared, patience: Patience) -> Outcome {
     }
 }
 
-/// What has happened since the last look.
+/// How the end gets on.
 struct Progress {
     /// The fewest that have been alive, and since when.
     least: u64,
-    since: Instant,
+    least_since: Instant,
+    ended: u64,
+    ended_at: Instant,
     spawned: u64,
 }
 
 impl Progress {
     fn new() -> Progress {
+        let now = Instant::now();
         Progress {
             least: u64::MAX,
-            since: Instant::now(),
+            least_since: now,
+            ended: 0,
+            ended_at: now,
             spawned: 0,
         }
     }
 
     /// Whether goroutines were spawned, which have not been asked to end.
     fn note(&mut self, live: u64, spawned: u64) -> bool {
+        let now = Instant::now();
         if live < self.least {
             self.least = live;
-            self.since = Instant::now();
+            self.least_since = now;
+        }
+        let ended = spawned.saturating_sub(live);
+        if ended > self.ended {
+            self.ended = ended;
+            self.ended_at = now;
         }
         std::mem::replace(&mut self.spawned, spawned) != spawned
     }
 
-    /// How long fewer have not become fewer still.
+    /// How long none has ended.
     fn quiet(&self) -> Duration {
-        self.since.elapsed()
+        self.ended_at.elapsed()
+    }
+
+    /// How long they have not become fewer: they may spawn others.
+    fn stagnant(&self) -> Duration {
+        self.least_since.elapsed()
     }
 }
 
@@ -159,15 +176,16 @@ fn is_over(shared: &Shared, patience: Patience, progress: &Progress, told: &mut 
         Patience::Until(deadline) => deadline.is_some_and(|end| Instant::now() >= end),
         Patience::Grace => {
             let grace = shared.config.exit_grace.max(GRACE_MIN);
-            let quiet = progress.quiet();
-            if quiet < grace {
+            let may_go_on = progress.stagnant() < grace.saturating_mul(DESTRUCTORS);
+            if may_go_on && progress.quiet() < grace {
                 return false;
             }
-            let unwinding = quiet < grace.saturating_mul(DESTRUCTORS) && any_unwinding(shared);
-            if !std::mem::replace(told, true) {
+            let unwinding = may_go_on && any_unwinding(shared);
+            if !*told {
                 let mut left = listed(shared);
                 // Where nothing unwinds, that is how goroutines end.
                 left.retain(|one| !(ABORTS && one.stopped));
+                *told = !left.is_empty();
                 tell(shared, &left, grace, unwinding);
             }
             shared.config.on_end != OnEnd::Wait && !unwinding
