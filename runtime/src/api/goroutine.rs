@@ -117,8 +117,8 @@ pub fn park() {
 }
 
 /// Runs `f` and catches its panic, as [`std::panic::catch_unwind`] does, but lets through what is
-/// no panic: the unwinding of a goroutine that is cancelled ([`Cancelled`](crate::Cancelled)), whose
-/// runtime ends, that calls [`exit`](crate::exit), or that has reached a limit of
+/// no panic: the unwinding of a goroutine that is cancelled ([`Cancelled`](crate::Cancelled)), the
+/// runtime of which ends, that calls [`exit`](crate::exit), or that has reached a limit of
 /// [`time::timeout`](crate::time::timeout).
 ///
 /// A loop that catches whatever its body throws should use this: with `catch_unwind` it could be

@@ -57,7 +57,7 @@ const LINES_MAX: usize = 100;
 pub enum OnEnd {
     /// They are left behind, with the threads and the memory of the runtime, as std leaves detached
     /// threads behind: the default. Each of them unwinds when it comes to a call of the runtime
-    /// after all; the end of the process does not wait for that.
+    /// after all; the end of the process does not wait for that, but whoever joins it does.
     Leave,
     /// They are waited for, however long that takes.
     Wait,
