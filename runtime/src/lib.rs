@@ -37,6 +37,16 @@
 //! stack before its first turn, only 96 bytes, and a closure of more than five words waits on the
 //! heap; the stack of one that has ended then does for it.
 
+//! # How a program ends
+//!
+//! With `main`, as in Go: the other goroutines are unwound, so that their destructors run. What
+//! does not come to an end within a second, because it reads standard input or computes, is listed
+//! on standard error and left behind ([`runtime::Builder::on_end`]).
+//!
+//! In a program that is built with `panic = "abort"` nothing unwinds: at the end goroutines stop
+//! where they are, and their destructors do not run; [`time::timeout`], [`exit`] and cancelling
+//! panic, which aborts with a text.
+
 // Modules stand in layer order: lower ones never import upper ones.
 mod sys;
 
@@ -84,7 +94,7 @@ mod api;
 #[cfg(not(gopark_loom))]
 pub use crate::{
     api::future::{JoinFuture, ScopedJoinFuture},
-    api::goroutine::{current, park, try_current, yield_now},
+    api::goroutine::{catch_panic, current, park, try_current, yield_now},
     api::hooks::{SwitchGuard, inherit_hooks, on_switch, with_entered},
     api::join::JoinHandle,
     api::join_set::JoinSet,
@@ -117,6 +127,7 @@ pub mod runtime {
     pub use crate::sched::panics::UnhandledPanic;
     pub use crate::sched::service::deadlock::Deadlock;
     pub use crate::sched::service::metrics::{Metrics, ProcMetrics};
+    pub use crate::sched::service::shutdown::OnEnd;
     pub use crate::sched::shared::Preemption;
     pub use crate::sched::sysmon::long_slice::LongSlice;
 }

@@ -162,3 +162,63 @@ fn eight_hogs_that_share_foreign_locks_get_on() {
     // How often depends on the machine's load.
     assert!(matches!(preemptions, Some(Ok(n)) if n > 20), "{last}");
 }
+
+/// The lines of the report that all threads are blocked.
+#[track_caller]
+fn blocked_threads(case: &str) -> Vec<String> {
+    let output = alone(case);
+    let text = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    let report = text
+        .split_once(
+            "fatal error: all 2 threads (runtime::Builder::max_threads) are blocked by goroutines \
+             - deadlock!\n\n",
+        )
+        .unwrap_or_else(|| panic!("no report: {text}"));
+    report.1.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn threads_that_are_all_blocked_for_ever_are_a_deadlock() {
+    let lines = blocked_threads("blocks-all-threads");
+    let count = |state: &str| {
+        let is_so = |line: &&String| line.contains(&format!(" [{state}]: spawned at tests/src/"));
+        lines.iter().filter(is_so).count()
+    };
+    assert_eq!(count("blocks its thread"), 2, "{lines:#?}");
+    assert_eq!(count("runnable"), 1, "{lines:#?}");
+}
+
+#[test]
+fn a_deadlock_in_a_destructor_is_reported() {
+    let lines = deadlock("parks-in-a-destructor");
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    let is_named = |line: &String| line.contains(" s, in a destructor]: spawned at tests/src/");
+    assert!(lines.iter().any(is_named), "{lines:#?}");
+}
+
+#[test]
+fn threads_that_are_all_locked_are_a_deadlock() {
+    let lines = blocked_threads("locks-all-threads");
+    for name in ["one", "two"] {
+        let expected = format!(" \"{name}\" [park, ");
+        let is_named = |line: &String| line.contains(&expected);
+        assert!(lines.iter().any(is_named), "{lines:#?}");
+    }
+}
+
+#[test]
+fn threads_that_are_all_blocked_for_long_are_named() {
+    let output = alone("reads-on-all-threads");
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{:?}\n{err}", output.status);
+    assert_eq!(out, "no deadlock\n");
+    assert!(
+        err.contains("gopark: all 2 threads (runtime::Builder::max_threads) have"),
+        "{err}"
+    );
+    for n in 0..2 {
+        let expected = format!(" \"reader {n}\" [blocks its thread]: spawned at tests/src/");
+        assert!(err.contains(&expected), "{err}");
+    }
+}

@@ -4,6 +4,7 @@
 
 mod alone;
 mod contract;
+mod ending;
 mod reports;
 
 use std::os::unix::process::ExitStatusExt;

@@ -66,3 +66,4 @@ mod timeouts;
 mod timers;
 mod timers_more;
 mod tokens;
+mod unwinding;

@@ -48,7 +48,7 @@ impl Drop for Parker {
             waker.join().unwrap();
             gopark::yield_now();
         }
-        assert!(std::thread::panicking(), "woke up on another thread");
+        assert!(std::thread::panicking(), "the count was left behind");
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

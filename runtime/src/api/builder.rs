@@ -15,6 +15,7 @@ use crate::api::runtime::Runtime;
 use crate::sched::panics::UnhandledPanic;
 use crate::sched::roster::PROCS_MAX;
 use crate::sched::service::deadlock::Deadlock;
+use crate::sched::service::shutdown::OnEnd;
 use crate::sched::shared::{Config, Preemption, Shared};
 use crate::sched::sysmon::long_slice::{LongSlice, LongSliceHook};
 use crate::sys::{asymmetric, thread};
@@ -23,6 +24,7 @@ use crate::sys::{asymmetric, thread};
 const THREADS_MAX: usize = 4 << 20;
 const THREADS_DEFAULT: usize = 10_000;
 const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(10);
+const EXIT_GRACE_DEFAULT: Duration = Duration::from_secs(1);
 const TIME_SLICE_DEFAULT: Duration = Duration::from_millis(10);
 const TIME_SLICE_MIN: Duration = Duration::from_micros(100);
 
@@ -41,6 +43,8 @@ pub struct Builder {
     long_slice: Option<LongSliceHook>,
     unhandled_panic: UnhandledPanic,
     deadlock: Deadlock,
+    exit_grace: Duration,
+    on_end: OnEnd,
 }
 
 impl Default for Builder {
@@ -64,6 +68,8 @@ impl Builder {
             long_slice: None,
             unhandled_panic: UnhandledPanic::default(),
             deadlock: Deadlock::default(),
+            exit_grace: EXIT_GRACE_DEFAULT,
+            on_end: OnEnd::Leave,
         }
     }
 
@@ -168,6 +174,40 @@ impl Builder {
         self
     }
 
+    /// How long the end of the runtime waits without any goroutine ending (1 s by default) before
+    /// it lists on standard error what is left, and does what [`on_end`](Builder::on_end) says.
+    /// Goroutines whose destructors run or wait are waited for ten times as long.
+    ///
+    /// It does not count for [`Runtime::shutdown_timeout`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gopark::runtime::{Builder, OnEnd};
+    ///
+    /// let builder = Builder::new()
+    ///     .exit_grace(Duration::from_millis(50))
+    ///     .on_end(OnEnd::Leave);
+    /// // SAFETY: no thread-local borrows here.
+    /// let runtime = unsafe { builder.build() }.unwrap();
+    /// let (_send, receive) = std::sync::mpsc::channel::<()>();
+    /// // This blocks its thread for ever: nothing can end it.
+    /// drop(runtime.spawn(move || receive.recv()));
+    /// // The process goes on without it.
+    /// drop(runtime);
+    /// # std::mem::forget(_send);
+    /// ```
+    pub fn exit_grace(mut self, grace: Duration) -> Builder {
+        self.exit_grace = grace;
+        self
+    }
+
+    /// What the end of the runtime does about goroutines that have not ended when the time of
+    /// [`exit_grace`](Builder::exit_grace) is over ([`OnEnd::Leave`] by default).
+    pub fn on_end(mut self, on_end: OnEnd) -> Builder {
+        self.on_end = on_end;
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Safety
@@ -208,6 +248,8 @@ impl Builder {
             long_slice: self.long_slice,
             unhandled_panic: self.unhandled_panic,
             deadlock: self.deadlock,
+            exit_grace: self.exit_grace,
+            on_end: self.on_end,
             trace: trace_period()?,
             migrate: debug.migrate,
             contract: debug.contract,

@@ -1,8 +1,11 @@
 //! The handle to a goroutine, and what a goroutine can do with itself.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{UnwindSafe, catch_unwind, resume_unwind};
 
 use crate::sched::header::G;
+use crate::sched::interrupt::{self, Kind};
 use crate::sched::park;
 use crate::sched::place::Place;
 use crate::task::name::Name;
@@ -60,7 +63,12 @@ impl Goroutine {
     /// destructors may wait. It unwinds once for all calls before that: if it catches the unwinding
     /// (`catch_unwind`), it goes on, and may be cancelled again. Of one that has ended: does
     /// nothing. May be called by any thread, and by the goroutine itself.
+    ///
+    /// # Panics
+    /// In a program that is built with `panic = "abort"`.
+    #[track_caller]
     pub fn cancel(&self) {
+        interrupt::assert_unwinds("gopark: cancelling a goroutine");
         park::ask(self.place, self.id, Ask::Cancel);
     }
 }
@@ -107,4 +115,39 @@ pub fn yield_now() {
 #[track_caller]
 pub fn park() {
     park::park_by_token(G::must_be_current("gopark::park"));
+}
+
+/// Runs `f` and catches its panic, as [`std::panic::catch_unwind`] does, but lets through what is
+/// no panic: the unwinding of a goroutine that is cancelled ([`Cancelled`](crate::Cancelled)), the
+/// runtime of which ends, that calls [`exit`](crate::exit), or that has reached a limit of
+/// [`time::timeout`](crate::time::timeout).
+///
+/// A loop that catches whatever its body throws should use this: with `catch_unwind` it could be
+/// ended by nothing.
+///
+/// # Errors
+/// The payload of the panic.
+///
+/// ```
+/// # // SAFETY: no thread-local borrows here.
+/// # unsafe { gopark::run(|| {
+/// let worker = gopark::spawn(|| {
+///     loop {
+///         let outcome = gopark::catch_panic(|| {
+///             gopark::yield_now();
+///             panic!("a job that fails");
+///         });
+///         assert!(outcome.is_err());
+///     }
+/// });
+/// gopark::yield_now();
+/// worker.cancel();
+/// assert!(worker.join().unwrap_err().is::<gopark::Cancelled>());
+/// # }) }
+/// ```
+pub fn catch_panic<T>(f: impl FnOnce() -> T + UnwindSafe) -> Result<T, Box<dyn Any + Send>> {
+    catch_unwind(f).map_err(|payload| match interrupt::kind(&*payload) {
+        Kind::Panic => payload,
+        Kind::Exit | Kind::Request => resume_unwind(payload),
+    })
 }

@@ -61,6 +61,10 @@ impl<T> JoinHandle<T> {
 
     /// Cancels the goroutine: see [`Goroutine::cancel`]. [`JoinHandle::join`] then gives
     /// [`Cancelled`](crate::Cancelled) as the error, unless the goroutine has ended otherwise.
+    ///
+    /// # Panics
+    /// In a program that is built with `panic = "abort"`.
+    #[track_caller]
     pub fn cancel(&self) {
         self.goroutine.cancel();
     }

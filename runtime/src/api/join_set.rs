@@ -10,6 +10,7 @@ use crate::api::goroutine::Goroutine;
 use crate::api::join::JoinHandle;
 use crate::api::runtime::Runtime;
 use crate::api::spawn::spawn;
+use crate::sched::interrupt::ABORTS;
 use crate::sched::packet::Sleeper;
 use crate::task::packet_state::Wait;
 use crate::wait::arrivals::Arrivals;
@@ -143,6 +144,10 @@ impl<T> JoinSet<T> {
     }
 
     /// Cancels all goroutines (see [`Goroutine::cancel`]); they stay in the set.
+    ///
+    /// # Panics
+    /// As [`Goroutine::cancel`], if there are any.
+    #[track_caller]
     pub fn cancel_all(&self) {
         self.handles.iter().flatten().for_each(JoinHandle::cancel);
     }
@@ -170,7 +175,8 @@ impl<T> JoinSet<T> {
     /// Cancels all goroutines and waits until they have ended.
     ///
     /// # Panics
-    /// As [`JoinSet::join_next`].
+    /// As [`JoinSet::join_next`] and [`JoinSet::cancel_all`].
+    #[track_caller]
     pub fn shutdown(&mut self) {
         self.cancel_all();
         while self.join_next().is_some() {}
@@ -185,7 +191,9 @@ impl<T> Default for JoinSet<T> {
 
 impl<T> Drop for JoinSet<T> {
     fn drop(&mut self) {
-        self.cancel_all();
+        if !ABORTS {
+            self.cancel_all();
+        }
     }
 }
 

@@ -37,6 +37,15 @@ use crate::sys::fork;
 /// Dropping it unwinds every goroutine that is parked, waits for those that run to park or end, and
 /// joins the threads. It cannot be dropped by one of its own goroutines, also inside
 /// [`on_thread_stack`](crate::on_thread_stack): that panics, and the runtime goes on.
+///
+/// If for a second ([`Builder::exit_grace`]) no goroutine ends, what is left is listed on standard
+/// error, and [`Builder::on_end`] says what follows: by default they are left behind. Goroutines
+/// whose destructors run or wait are waited for ten times as long. A goroutine that catches the
+/// unwinding ([`Cancelled`](crate::Cancelled)) a thousand times waits for ever after that, and is
+/// listed and left behind; [`catch_panic`](crate::catch_panic) lets it through.
+///
+/// In a program that is built with `panic = "abort"` nothing can unwind: each goroutine is stopped
+/// at its next call of the runtime, and its stack stays as it is, without running destructors.
 #[derive(Debug)]
 pub struct Runtime {
     shared: Arc<Shared>,
@@ -132,11 +141,12 @@ impl Runtime {
         metrics::metrics(&self.shared)
     }
 
-    /// Ends the runtime as a drop does, but waits for `timeout` at most.
+    /// Ends the runtime as a drop does, but waits for `timeout` at most, and prints nothing.
     ///
     /// # Errors
     /// The goroutines that have not ended by then. They go on, with their threads, until they park
-    /// or end.
+    /// or end. Those that never will, because they have caught every request to end, or because the
+    /// program is built with `panic = "abort"`, are not waited for.
     ///
     /// # Panics
     /// When called by a goroutine of this runtime.
@@ -147,16 +157,7 @@ impl Runtime {
         );
         let services = self.services.take().expect("a runtime ends once");
         let deadline = Instant::now().checked_add(timeout);
-        match shutdown::unwind_all(&self.shared, deadline) {
-            Ok(()) => {
-                threads::end(&self.shared, services);
-                Ok(())
-            }
-            Err(left) => {
-                threads::end_in_background(Arc::clone(&self.shared), services);
-                Err(Leaked::new(left))
-            }
-        }
+        shutdown::end_until(&self.shared, services, deadline).map_err(Leaked::new)
     }
 
     /// Whether the caller is what the end would wait for: a goroutine of this runtime, whatever
@@ -186,14 +187,13 @@ impl Drop for Runtime {
             );
             return;
         }
-        let unwound = shutdown::unwind_all(&self.shared, None);
-        debug_assert!(unwound.is_ok(), "without a deadline nothing is left");
-        threads::end(&self.shared, services);
+        shutdown::end(&self.shared, services);
     }
 }
 
 /// Runs `main` as a goroutine of a new runtime with default settings; when it ends, the other
-/// goroutines are unwound.
+/// goroutines are unwound, as by dropping a [`Runtime`]: those that do not end within a second are
+/// listed on standard error and left behind.
 ///
 /// # Safety
 /// No code on the goroutines of this runtime does what [`contract`](crate::contract) lists as

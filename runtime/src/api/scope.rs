@@ -184,7 +184,12 @@ impl<'scope> Scope<'scope, '_> {
 
     /// Cancels all goroutines of the scope but the caller (see [`Goroutine::cancel`]), also those
     /// that are spawned later. The closure goes on.
+    ///
+    /// # Panics
+    /// In a program that is built with `panic = "abort"`.
+    #[track_caller]
     pub fn cancel(&self) {
+        interrupt::assert_unwinds("gopark: cancelling a scope");
         self.children.cancel();
     }
 }
@@ -228,6 +233,10 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// Cancels the goroutine: see [`JoinHandle::cancel`].
+    ///
+    /// # Panics
+    /// In a program that is built with `panic = "abort"`.
+    #[track_caller]
     pub fn cancel(&self) {
         self.handle.cancel();
     }

@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use crate::sched::blocking::Blocking;
 use crate::sched::bound;
 use crate::sched::header::{G, GRef};
+use crate::sched::interrupt::assert_unwinds;
 use crate::sched::park::Exited;
 use crate::sched::thread_stack;
 use crate::sys::thread;
@@ -15,11 +16,12 @@ use crate::sys::thread;
 /// `catch_unwind` may stop it, and a destructor that calls it while unwinding aborts the process.
 ///
 /// # Panics
-/// Outside a goroutine.
+/// Outside a goroutine, and in a program that is built with `panic = "abort"`.
 #[doc(alias = "Goexit")]
 #[track_caller]
 pub fn exit() -> ! {
     let _ = G::must_be_current("gopark::exit");
+    assert_unwinds("gopark::exit");
     resume_unwind(Box::new(Exited))
 }
 

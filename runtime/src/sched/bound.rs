@@ -1,9 +1,11 @@
 //! Goroutines that may not leave their thread, and those that must.
 //!
-//! A goroutine is bound to its M while it has locked the thread, and while it parks during an
-//! unwinding: std counts panics in a thread-local. Then the thread sleeps inside the goroutine, and
-//! its P goes to others. Whoever dequeues a bound goroutine gives his own P to that M and becomes
-//! idle.
+//! A goroutine is bound to its M while it has locked the thread. Then the thread sleeps inside the
+//! goroutine, and its P goes to others. The M that dequeues a bound goroutine gives its own P to
+//! that M and becomes idle.
+//!
+//! A goroutine that parks while it unwinds takes its panic count along (`panic_count.rs`); where
+//! that cannot be done, it is bound until the park is over.
 //!
 //! The opposite is for tests: under `GOPARK_DEBUG=migrate` a goroutine is left to another M.
 
@@ -12,7 +14,9 @@ use std::time::Duration;
 
 use super::contract;
 use super::hand_off::{self, hand_off};
-use super::machine::{Machine, unpin};
+use super::machine::{After, Machine, unpin};
+use super::panic_count;
+use super::run::leave;
 use crate::sched::header::{G, GRef};
 use crate::sys::asymmetric;
 use crate::task::state::Commit;
@@ -55,10 +59,28 @@ impl Drop for Deaf<'_> {
     }
 }
 
-/// Parks `g`, which runs on its own stack on the pinned `m`, together with its thread. Comes back
-/// unpinned.
+/// Parks `g`, which runs on its own stack on the pinned `m`, and is bound or unwinds: with its
+/// thread, or with its panic count. Comes back unpinned.
 #[inline(never)]
-pub(crate) fn park(g: &G, m: &Machine, commit: impl FnOnce(&G) -> Commit) {
+pub(crate) fn park(g: &G, m: &Machine, after: After) {
+    if g.bound.get() == 0
+        && let Some(laid) = panic_count::lay_down(m.shared())
+    {
+        let before = g.told.set_in_destructor(true);
+        leave(g, m, after);
+        laid.take_up(g);
+        g.told.set_in_destructor(before);
+        return;
+    }
+    with_thread(g, m, after);
+}
+
+#[inline(never)]
+fn with_thread(g: &G, m: &Machine, after: After) {
+    let commit = |g: &G| match after {
+        After::CommitByToken(_) => g.state.park_by_token(),
+        _ => g.state.commit_park(),
+    };
     let before = g.bound.replace(m.index as u32 + 1);
     m.grant.wait();
     // The stack stays in use by this thread: after the commit a waker may queue `g`, but who

@@ -161,6 +161,7 @@ where
     if g.has_locals() {
         // A destructor may park; a request to stop could not end it by unwinding.
         g.state.set_deaf(true);
+        g.told.set_in_destructor(true);
         hooks::end(g);
         no_unwind("the destructor of a goroutine-local panicked", || {
             locals::drop_all(g);

@@ -47,7 +47,14 @@ pub(crate) struct Told {
     since_ms: AtomicU32,
     /// A `Wait`, and [`TRIMMED`].
     wait: AtomicU32,
+    /// How often it was unwound for the end of its runtime, and the bits below. Written by itself.
+    end: AtomicU32,
 }
+
+/// It waits in a destructor that an unwinding or its own end runs.
+const IN_DESTRUCTOR: u32 = 1 << 31;
+/// It waits for ever.
+const GIVEN_UP: u32 = 1 << 30;
 
 /// The dead part of the stack has been given back since the goroutine parked.
 const TRIMMED: u32 = 1 << 31;
@@ -75,6 +82,37 @@ impl Told {
 
     pub(crate) fn set_trimmed(&self) {
         self.wait.fetch_or(TRIMMED, Ordering::Relaxed);
+    }
+
+    /// It is about to unwind for the end of its runtime: how often before.
+    pub(crate) fn stops(&self) -> u32 {
+        let before = self.end.fetch_add(1, Ordering::Relaxed);
+        before & !(IN_DESTRUCTOR | GIVEN_UP)
+    }
+
+    pub(crate) fn give_up(&self) {
+        self.end.fetch_or(GIVEN_UP, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.end.load(Ordering::Relaxed) & GIVEN_UP != 0
+    }
+
+    /// From now on, or no longer, it waits in a destructor. Returns how it was before.
+    pub(crate) fn set_in_destructor(&self, inside: bool) -> bool {
+        let before = if inside {
+            self.end.fetch_or(IN_DESTRUCTOR, Ordering::Relaxed)
+        } else {
+            self.end.fetch_and(!IN_DESTRUCTOR, Ordering::Relaxed)
+        };
+        before & IN_DESTRUCTOR != 0
+    }
+
+    /// Whether its destructors run, as far as is known: it waits in one, or was unwound for the end
+    /// of its runtime and has not come back for more.
+    pub(crate) fn is_unwinding(&self) -> bool {
+        let end = self.end.load(Ordering::Relaxed);
+        end & IN_DESTRUCTOR != 0 || end == 1
     }
 
     /// Why it waited last.
@@ -254,6 +292,7 @@ impl G {
             .store(std::ptr::from_ref(shared).cast_mut(), Ordering::Relaxed);
         g.told.spawned_at.set(spawned_at);
         g.told.waits(Wait::None, 0);
+        g.told.end.store(0, Ordering::Relaxed);
         g.state.start(id);
         g
     }

@@ -23,6 +23,21 @@ use super::timers::{Action, Timer};
 use crate::sched::header::{G, GRef};
 use crate::task::state::Wake;
 
+/// The program is built so that nothing unwinds.
+pub(crate) const ABORTS: bool = cfg!(panic = "abort");
+
+/// `call` is about to make a goroutine unwind.
+///
+/// # Panics
+/// When the program is built so that nothing unwinds.
+#[inline]
+#[track_caller]
+pub(crate) fn assert_unwinds(call: &str) {
+    if ABORTS {
+        panic!("{call} needs unwinding, and the program is built with panic = \"abort\"");
+    }
+}
+
 const SILENT: u32 = 0;
 const MARKED: u32 = 1;
 /// The goroutine has been interrupted.

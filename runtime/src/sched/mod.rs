@@ -44,6 +44,8 @@ pub(crate) mod netpoll;
 #[cfg(not(gopark_loom))]
 pub(crate) mod packet;
 #[cfg(not(gopark_loom))]
+pub(crate) mod panic_count;
+#[cfg(not(gopark_loom))]
 pub(crate) mod panics;
 #[cfg(not(gopark_loom))]
 pub(crate) mod park;

@@ -19,6 +19,7 @@ use super::hooks::{self, Away};
 use super::interrupt;
 use super::machine::{After, Machine, Standing, pin, unpin, unsuspended};
 use super::run::{leave, leave_if_wanted};
+use super::service::shutdown::STOPS_MAX;
 use super::shared::Shared;
 use crate::queue::local::HALF;
 use crate::sched::header::{G, GRef, Wait};
@@ -110,10 +111,27 @@ fn end_or_panic(g: &G, check: Check) {
         return;
     }
     if check == Check::Stop {
+        if g.told.stops() >= STOPS_MAX {
+            give_up(g);
+        }
         resume_unwind(Box::new(Cancelled));
     }
     if let Some(reason) = interrupt::reason(g) {
         resume_unwind(reason);
+    }
+}
+
+/// The running goroutine `g` waits for ever: it has caught every request to end, or the program
+/// does not unwind.
+#[cold]
+fn give_up(g: &G) -> ! {
+    let m = pin(g);
+    g.told.give_up();
+    g.state.set_deaf(true);
+    m.shared().count_given_up(g.bound.get() != 0);
+    unpin(m);
+    loop {
+        park_with(g, Wait::Raw, || true);
     }
 }
 
@@ -261,7 +279,7 @@ fn park_by_token_tied(g: &G) {
     let m = pin(g);
     note_park(g, m, Wait::Park);
     if unwinding.is_some() || g.bound.get() != 0 {
-        bound::park(g, m, |g| g.state.park_by_token());
+        bound::park(g, m, After::CommitByToken(g.to_ref()));
     } else {
         leave(g, m, After::CommitByToken(g.to_ref()));
     }
@@ -332,7 +350,7 @@ fn park_checked(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> b
     let m = pin(g);
     note_park(g, m, why);
     if unwinding.is_some() || g.bound.get() != 0 {
-        bound::park(g, m, |g| g.state.commit_park());
+        bound::park(g, m, After::Commit(g.to_ref()));
     } else {
         leave(g, m, After::Commit(g.to_ref()));
     }

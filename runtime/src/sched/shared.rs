@@ -13,6 +13,7 @@ use super::claims::Claims;
 use super::gate::Gate;
 use super::idle::{Idle, Wake};
 use super::netpoll::Netpoll;
+use super::panic_count::PanicCounts;
 use super::panics::UnhandledPanic;
 use super::processor::{Processor, Supply};
 use super::roster::{Machines, PROCS_MAX, Procs};
@@ -23,6 +24,7 @@ use super::turn::Notify;
 use crate::sched::place::Place;
 use crate::sched::seed::Seeds;
 use crate::sched::seedbed::Seedbed;
+use crate::sched::service::shutdown::OnEnd;
 use crate::sched::sysmon::long_slice::LongSliceHook;
 use crate::sys::clock::NEVER;
 use crate::task::name::Name;
@@ -55,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) long_slice: Option<LongSliceHook>,
     pub(crate) unhandled_panic: UnhandledPanic,
     pub(crate) deadlock: Deadlock,
+    pub(crate) exit_grace: Duration,
+    pub(crate) on_end: OnEnd,
     /// `GOPARK_SCHEDTRACE`: how often to print a line.
     pub(crate) trace: Option<Duration>,
     /// `GOPARK_DEBUG=migrate`: every wake moves a goroutine to another M, if there is one.
@@ -85,6 +89,7 @@ pub(crate) struct Shared {
     pub(crate) net: Netpoll,
     pub(crate) monitor: Monitor,
     pub(crate) chores: Chores,
+    pub(crate) panic_counts: PanicCounts,
     /// What stands for goroutines without a stack.
     pub(crate) seeds: Seeds,
     /// For spawns from outside, and by Ms without a P.
@@ -99,6 +104,9 @@ pub(crate) struct Shared {
     pub(crate) procs_chosen: AtomicBool,
     /// Held while the number of Ps is changed.
     pub(crate) resizing: AtomicBool,
+    /// Goroutines that wait for ever, and those of them that keep a thread.
+    given_up: AtomicU64,
+    given_up_threads: AtomicU64,
     /// Ms end as soon as they find nothing.
     pub(crate) ending: AtomicBool,
     /// Where those pass who spawn by a handle.
@@ -125,6 +133,7 @@ impl Shared {
             net: Netpoll::new()?,
             monitor: Monitor::new(),
             chores: Chores::new(),
+            panic_counts: PanicCounts::new(),
             seeds: Seeds::default(),
             outside: Mutex::new(Supply::new(config.window)?),
             spawned_outside: AtomicU64::new(0),
@@ -133,6 +142,8 @@ impl Shared {
             suspended: AtomicUsize::new(0),
             procs_chosen: AtomicBool::new(false),
             resizing: AtomicBool::new(false),
+            given_up: AtomicU64::new(0),
+            given_up_threads: AtomicU64::new(0),
             ending: AtomicBool::new(false),
             gate: Gate::new(),
             config,
@@ -176,6 +187,25 @@ impl Shared {
         let by_ps: u64 = self.procs.iter().map(|p| p.counts.spawned.get()).sum();
         // Acquire: see `live`.
         by_ps + self.spawned_outside.load(Ordering::Acquire)
+    }
+
+    /// A goroutine waits for ever from now on, with its thread or without.
+    pub(crate) fn count_given_up(&self, with_thread: bool) {
+        self.given_up_threads
+            .fetch_add(with_thread.into(), Ordering::Relaxed);
+        // Release: pairs with `given_up`.
+        self.given_up.fetch_add(1, Ordering::Release);
+    }
+
+    /// Goroutines that wait for ever.
+    pub(crate) fn given_up(&self) -> u64 {
+        // Acquire: whoever sees the count sees which of them keep a thread.
+        self.given_up.load(Ordering::Acquire)
+    }
+
+    /// Whether one of them keeps a thread.
+    pub(crate) fn has_given_up_threads(&self) -> bool {
+        self.given_up_threads.load(Ordering::Relaxed) != 0
     }
 
     fn names(&self) -> MutexGuard<'_, HashMap<u64, Name>> {

@@ -41,6 +41,29 @@ pub(crate) fn is_running(tid: i32) -> Option<bool> {
     stat(tid, |mut fields| Some(fields.next()? == "R"))
 }
 
+/// Whether a thread of this process waits on a futex of this process, without an end. `None` when
+/// it cannot be told.
+pub(crate) fn waits_without_end(tid: i32) -> Option<bool> {
+    const WAIT: u64 = 0;
+    const WAIT_BITSET: u64 = 9;
+    const COMMAND: u64 = 0x7f;
+    const PRIVATE: u64 = 0x80;
+    let text = std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).ok()?;
+    // `202 0x7f.. 0x189 0x2 0x0 ...`: the number, then the arguments; `running` if there is none.
+    let mut fields = text.split_ascii_whitespace();
+    let number = fields.next()?.parse::<i64>();
+    if number != Ok(libc::SYS_futex) {
+        return Some(false);
+    }
+    let mut argument = |n: usize| {
+        let field = fields.nth(n)?.trim_start_matches("0x");
+        u64::from_str_radix(field, 16).ok()
+    };
+    let (operation, timeout) = (argument(1)?, argument(1)?);
+    let waits = [WAIT, WAIT_BITSET].contains(&(operation & COMMAND));
+    Some(waits && operation & PRIVATE != 0 && timeout == 0)
+}
+
 /// How a signal stands with a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SignalState {
@@ -158,6 +181,39 @@ pub(crate) fn cpus() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernel_tells_which_waits_have_no_end() {
+        use std::sync::mpsc::{channel, sync_channel};
+        assert_eq!(waits_without_end(id()), Some(false));
+        let (tell, told) = channel();
+        let start = |wait: fn(std::sync::mpsc::Receiver<()>)| {
+            let tell = tell.clone();
+            let (send, receive) = sync_channel(0);
+            let thread = std::thread::spawn(move || {
+                tell.send(id()).unwrap();
+                wait(receive);
+            });
+            (thread, send, told.recv().unwrap())
+        };
+        let (endless, end, tid) = start(|receive| _ = receive.recv());
+        while waits_without_end(tid) != Some(true) {
+            std::thread::yield_now();
+        }
+        drop(end);
+        endless.join().unwrap();
+        let hour = |receive: std::sync::mpsc::Receiver<()>| {
+            _ = receive.recv_timeout(Duration::from_secs(3600));
+        };
+        let (bounded, end, tid) = start(hour);
+        while is_running(tid) != Some(false) {
+            std::thread::yield_now();
+        }
+        assert_eq!(waits_without_end(tid), Some(false));
+        drop(end);
+        bounded.join().unwrap();
+        assert_eq!(waits_without_end(i32::MAX), None);
+    }
 
     #[test]
     fn the_kernel_tells_how_a_thread_and_its_signals_stand() {

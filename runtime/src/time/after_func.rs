@@ -1,6 +1,7 @@
 //! Functions that run later, each in a goroutine of its own.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -42,17 +43,24 @@ pub fn after_func(time: Duration, f: impl Fn() + Send + Sync + 'static) -> Timer
 }
 
 impl Timer {
+    /// The runtime, unless it has ended. The memory of one that has ended may be there still.
+    fn runtime(&self) -> Option<Arc<Shared>> {
+        let shared = self.runtime.upgrade()?;
+        // Acquire: pairs with the Release of the end.
+        (!shared.ending.load(Ordering::Acquire)).then_some(shared)
+    }
+
     /// Keeps the function from running: true if it was still to come. False if it has been started,
     /// or had been stopped. Does not wait for a function that runs.
     pub fn stop(&self) -> bool {
         let stop = |shared: &Shared| unsuspended(|| self.timer.stop(shared));
-        self.runtime.upgrade().is_some_and(|shared| stop(&shared))
+        self.runtime().is_some_and(|shared| stop(&shared))
     }
 
     /// Lets the function run after `time` from now, once more if it has run: true if it was still
     /// to come, as with [`stop`](Timer::stop). After the end of the runtime: does nothing.
     pub fn reset(&self, time: Duration) -> bool {
-        let Some(shared) = self.runtime.upgrade() else {
+        let Some(shared) = self.runtime() else {
             return false;
         };
         let when = clock::after(time);

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use crate::sched::header::G;
-use crate::sched::interrupt::Limit;
+use crate::sched::interrupt::{Limit, assert_unwinds};
 use crate::sys::clock;
 
 /// The error of [`timeout`]: the time was over first.
@@ -43,11 +43,14 @@ impl From<Elapsed> for io::Error {
 /// [`Elapsed`] when `f` was ended.
 ///
 /// # Panics
-/// With the payload of a panic of `f`.
+/// With the payload of a panic of `f`; on a goroutine of a program that is built with
+/// `panic = "abort"`.
+#[track_caller]
 pub fn timeout<T>(time: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
     let Some(g) = G::current() else {
         return Ok(f());
     };
+    assert_unwinds("gopark::time::timeout");
     let limit = Limit::set(g, clock::after(time));
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => Ok(value),

@@ -37,6 +37,10 @@ fn main() {
         "sleeps-and-parks" => sleeps_and_parks(),
         "reads-and-parks" => reads_and_parks(),
         "parks-after-limits" => parks_after_limits(),
+        "parks-in-a-destructor" => parks_in_a_destructor(),
+        "blocks-all-threads" => blocks_all_threads(),
+        "locks-all-threads" => locks_all_threads(),
+        "reads-on-all-threads" => reads_on_all_threads(),
         "fork" => fork(),
         "fork-outside" => fork_outside(),
         "command" => command(),
@@ -233,6 +237,91 @@ fn parks_after_limits() {
         assert!(gopark::time::after_func(hour, || ()).stop());
         gopark::park();
     });
+}
+
+/// Waits while it unwinds, for ever.
+fn parks_in_a_destructor() {
+    struct Parks;
+    impl Drop for Parks {
+        fn drop(&mut self) {
+            gopark::park();
+        }
+    }
+    runtime(2).run(|| {
+        let unwinding = gopark::spawn(|| {
+            let _parks = Parks;
+            std::panic::resume_unwind(Box::new(()));
+        });
+        let _ = unwinding.join();
+    });
+}
+
+/// Two threads, both blocked at a lock of std's, which a thread holds that waits for the main
+/// goroutine; a third goroutine waits for a thread.
+fn blocks_all_threads() {
+    let runtime = build(gopark::runtime::Builder::new().procs(1).max_threads(2));
+    let lock = Arc::new(std::sync::Mutex::new(()));
+    let (theirs, own) = (Arc::clone(&lock), lock.lock().unwrap());
+    runtime.run(move || {
+        for n in 0..2 {
+            let lock = Arc::clone(&theirs);
+            let builder = Builder::new().name(format!("locker {n}"));
+            drop(builder.spawn(move || drop(lock.lock())).unwrap());
+        }
+        drop(theirs.lock());
+    });
+    drop(own);
+}
+
+/// Two threads, both locked by goroutines that wait for a third one.
+fn locks_all_threads() {
+    let runtime = build(gopark::runtime::Builder::new().procs(1).max_threads(2));
+    runtime.run(|| {
+        let one = || {
+            let _locked = gopark::lock_os_thread();
+            gopark::park();
+        };
+        let one = Builder::new().name("one").spawn(one).unwrap();
+        gopark::time::sleep(Duration::from_millis(20));
+        let first = one.goroutine().clone();
+        let two = move || {
+            let _locked = gopark::lock_os_thread();
+            let me = gopark::current();
+            gopark::go(move || {
+                first.unpark();
+                me.unpark();
+            });
+            gopark::park();
+        };
+        let two = Builder::new().name("two").spawn(two).unwrap();
+        two.join().unwrap();
+        one.join().unwrap();
+    });
+}
+
+/// Two threads, both blocked by reads; what is read comes after more than a second.
+fn reads_on_all_threads() {
+    let runtime = build(gopark::runtime::Builder::new().procs(1).max_threads(2));
+    let late = || {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "sleep 4; echo done"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut text = String::new();
+        let mut out = child.stdout.take().unwrap();
+        out.read_to_string(&mut text).unwrap();
+        child.wait().unwrap();
+    };
+    runtime.run(move || {
+        let spawn = |n| {
+            let builder = Builder::new().name(format!("reader {n}"));
+            builder.spawn(late).unwrap()
+        };
+        let readers = [spawn(0), spawn(1)];
+        let others: Vec<_> = (0..3).map(|_| gopark::spawn(|| ())).collect();
+        others.into_iter().for_each(|one| one.join().unwrap());
+        readers.into_iter().for_each(|one| one.join().unwrap());
+    });
+    println!("no deadlock");
 }
 
 /// Forks; the child does `f` and exits with 0, or with 1 if `f` panicked. Prints how it ended.

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::deadlock;
+use super::deadlock::{self, WAITING_THREADS};
 use super::resize;
+use super::stuck::Stuck;
 use super::trace;
 use super::trim::Trimmer;
 use crate::fatal::{self, warn};
@@ -42,7 +43,9 @@ pub(crate) enum Chore {
     TellThreadsMax = 16,
     /// Nobody has asked the network for long.
     Poll = 32,
-    End = 64,
+    /// Start the lender of panic counts.
+    Lend = 64,
+    End = 128,
 }
 
 /// What others see of the thread.
@@ -92,8 +95,10 @@ impl Chores {
 struct Worker<'a> {
     shared: &'a Arc<Shared>,
     trimmer: Trimmer,
+    stuck: Stuck,
     next_trace: Option<Instant>,
     told_signal: bool,
+    told_no_thread: bool,
     /// When stale timers were looked for.
     swept: Option<Instant>,
 }
@@ -103,8 +108,10 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
     let mut worker = Worker {
         shared,
         trimmer: Trimmer::new(),
+        stuck: Stuck::default(),
         next_trace: shared.config.trace.map(|every| Instant::now() + every),
         told_signal: false,
+        told_no_thread: false,
         swept: None,
     };
     let mut retry = None;
@@ -121,7 +128,8 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
         let is = |chore: Chore| asked & chore as u32 != 0;
         if is(Chore::Start) || retry.is_some() {
             retry = start_threads(shared).err();
-            if retry.is_some() {
+            if let Some(error) = &retry {
+                worker.tell_no_thread(error);
                 futex::wait(&shared.chores.asked, 0, Some(RETRY_PAUSE));
             }
         }
@@ -150,12 +158,14 @@ impl Worker<'_> {
         if is(Chore::Upkeep) {
             self.trimmer.upkeep(shared);
             resize::follow(shared);
+            self.stuck.check(shared);
             self.check_signal();
         }
         if is(Chore::Rest) {
             self.trimmer.rest(shared);
             self.sweep();
             deadlock::check(shared);
+            self.stuck.check(shared);
         }
         if is(Chore::LongSlices)
             && let Some(hook) = &shared.config.long_slice
@@ -171,6 +181,12 @@ impl Worker<'_> {
             if any {
                 shared.submitted();
             }
+        }
+        if is(Chore::Lend)
+            && let Err(error) = start_lender(shared)
+        {
+            shared.panic_counts.refuse();
+            self.tell_no_thread(&error);
         }
         if is(Chore::TellThreadsMax) {
             warn(format_args!(
@@ -188,6 +204,14 @@ impl Worker<'_> {
 
     fn trace_due(&self) -> bool {
         self.next_trace.is_some_and(|at| at <= Instant::now())
+    }
+
+    fn tell_no_thread(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.told_no_thread, true) {
+            warn(format_args!(
+                "the system gives no thread ({error}); goroutines wait for one"
+            ));
+        }
     }
 
     fn check_signal(&mut self) {
@@ -233,4 +257,20 @@ fn start_machine(shared: &Arc<Shared>, number: usize) -> std::io::Result<JoinHan
     let name = format!("{}-{number}", shared.config.thread_name);
     let body = move || run::machine_main(&shared_too, number);
     fatal::spawn(name, Some(THREAD_STACK_BYTES), body)
+}
+
+/// Starts the lender of panic counts.
+fn start_lender(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let shared_too = Arc::clone(shared);
+    // It waits for goroutines and does nothing else; out of the count again by itself.
+    WAITING_THREADS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{}-lender", shared.config.thread_name);
+    match fatal::spawn(name, None, move || shared_too.panic_counts.lender_main()) {
+        Ok(thread) => shared.chores.keep(thread),
+        Err(error) => {
+            WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+            return Err(error);
+        }
+    }
+    Ok(())
 }

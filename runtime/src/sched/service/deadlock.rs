@@ -69,15 +69,21 @@ const LINES_MAX: usize = 1000;
 
 /// Reports a deadlock, if there is one.
 pub(crate) fn check(shared: &Shared) {
-    let then = shared.config.deadlock;
-    if then == Deadlock::Off || !is_deadlock(shared) {
-        return;
+    if shared.config.deadlock != Deadlock::Off && is_deadlock(shared) {
+        found(shared, &report(shared));
     }
-    if then == Deadlock::Report {
-        return fatal::print(format_args!("gopark: {}", report(shared)));
+}
+
+/// Reports a deadlock and does what the runtime's settings say.
+pub(super) fn found(shared: &Shared, report: &str) {
+    match shared.config.deadlock {
+        Deadlock::Off => {}
+        Deadlock::Report => fatal::print(format_args!("gopark: {report}")),
+        Deadlock::Abort => {
+            stderr::print_now(&format!("fatal error: {report}"));
+            std::process::exit(EXIT_CODE);
+        }
     }
-    stderr::print_now(&format!("fatal error: {}", report(shared)));
-    std::process::exit(EXIT_CODE);
 }
 
 fn is_deadlock(shared: &Shared) -> bool {
@@ -161,6 +167,14 @@ fn catches_signals() -> bool {
     thread::caught_signals().is_none_or(|caught| caught & !others != 0)
 }
 
+/// Whether the process has no other threads than `ms` Ms, the runtime's own, and those that wait
+/// for a goroutine and do nothing else.
+pub(crate) fn has_no_other_threads(ms: usize) -> bool {
+    let waiting = WAITING_THREADS.load(Ordering::Relaxed);
+    let expected = ms + OWN_THREADS + stderr::threads() + waiting;
+    thread::all().is_some_and(|threads| threads.len() == expected)
+}
+
 fn asleep(shared: &Shared) -> Option<Census> {
     let census = shared.idle.census();
     let dead = census.all_asleep()
@@ -175,6 +189,12 @@ fn asleep(shared: &Shared) -> Option<Census> {
 
 fn report(shared: &Shared) -> String {
     let mut text = String::from("all goroutines are asleep - deadlock!\n\n");
+    list(shared, &mut text);
+    text
+}
+
+/// Adds a line for each goroutine.
+pub(crate) fn list(shared: &Shared, text: &mut String) {
     let mut all: Vec<Listed> = listing::goroutines(shared).collect();
     all.sort_by_key(|listed| listed.id);
     for listed in all.iter().take(LINES_MAX) {
@@ -183,5 +203,4 @@ fn report(shared: &Shared) -> String {
     if all.len() > LINES_MAX {
         let _ = writeln!(text, "...and {} more", all.len() - LINES_MAX);
     }
-    text
 }

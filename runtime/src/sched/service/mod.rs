@@ -6,6 +6,7 @@ pub(crate) mod listing;
 pub(crate) mod metrics;
 pub(crate) mod resize;
 pub(crate) mod shutdown;
+pub(crate) mod stuck;
 pub(crate) mod threads;
 pub(crate) mod trace;
 pub(crate) mod trim;

@@ -1,7 +1,7 @@
 //! The threads of a runtime: how they start and how they end.
 //!
 //! Three kinds: Ms, sysmon, and the chores' thread, which starts Ms. One M is started at once, so
-//! that a system that gives no thread says so. At the end (no goroutine is left) Ms that sleep are
+//! that a system that gives no thread says so. At the end (no goroutine will run) Ms that sleep are
 //! ended, and all leave their loops; then the chores' thread; sysmon ends last.
 
 #![expect(unsafe_code, reason = "marks a runtime's Ps in a forked child")]
@@ -13,7 +13,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::chores::{self, Chore};
-use super::shutdown::unwind_all;
 use crate::fatal;
 use crate::sched::shared::Shared;
 use crate::sched::sysmon::rounds::monitor_main;
@@ -74,7 +73,7 @@ unsafe fn mark_forked(shared: *const ()) {
     shared.procs.iter().for_each(|p| p.hold.mark_forked());
 }
 
-/// Ends the threads of a runtime without goroutines.
+/// Ends the threads of a runtime without goroutines that could run.
 pub(crate) fn end(shared: &Shared, services: Services) {
     // Release: pairs with the Acquire of an M that goes to sleep.
     shared.ending.store(true, Ordering::Release);
@@ -90,6 +89,7 @@ pub(crate) fn end(shared: &Shared, services: Services) {
     shared.procs.iter().for_each(|p| p.timers.clear());
     shared.chores.ask(Chore::End);
     let _ = services.chores.join();
+    shared.panic_counts.end();
     for thread in shared.chores.take_threads() {
         let _ = thread.join();
     }
@@ -97,14 +97,4 @@ pub(crate) fn end(shared: &Shared, services: Services) {
     let _ = services.monitor.join();
     stderr::flush(FLUSH);
     fork::forget(std::ptr::from_ref(shared).cast());
-}
-
-/// Ends a runtime whose goroutines did not end in time, whenever they do.
-pub(crate) fn end_in_background(shared: Arc<Shared>, services: Services) {
-    let wait = move || {
-        let _ = unwind_all(&shared, None);
-        end(&shared, services);
-    };
-    // Without a thread for it the runtime's threads stay, as they would anyway for now.
-    let _ = fatal::spawn(String::from("gopark-end"), None, wait);
 }

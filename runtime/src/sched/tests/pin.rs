@@ -27,6 +27,8 @@ fn config() -> Config {
         long_slice: None,
         unhandled_panic: UnhandledPanic::Ignore,
         deadlock: Deadlock::Off,
+        exit_grace: Duration::from_secs(1),
+        on_end: crate::sched::service::shutdown::OnEnd::Leave,
         trace: None,
         migrate: false,
         contract: false,
