@@ -3,24 +3,21 @@
 #![expect(unsafe_code, reason = "empties the caches of a retired P")]
 
 use super::beat;
+use super::claims::Claim;
 use super::find;
 use super::global;
 use super::grant::{Give, Given};
 use super::machine::{Machine, Standing};
 use super::processor::Processor;
 use super::shared::Shared;
+use crate::sched::hold::Seen;
 
 /// Passes on P number `p`, which the caller took from an M and owns.
 pub(crate) fn hand_off(shared: &Shared, p: usize) {
     let processor = shared.proc(p);
-    // What is overdue is seen to by the loop of an M; those that claims wait for do not come to it.
-    let only_claims = !processor.has_work()
-        && !global::is_any_runnable(shared)
-        && !beat::is_overdue(shared, processor);
-    if p < shared.procs.limit() && (only_claims || !shared.idle.has_spare()) {
-        // Nothing but claims, or no M for anything else: straight to the first, without another
-        // thread in between.
-        while let Some(claim) = shared.claims.pop() {
+    if p < shared.procs.limit() {
+        // Straight to the M of a claim, without another thread in between.
+        while let Some(claim) = claim_for(shared, processor) {
             if give_to_claim(shared, claim, p) {
                 return;
             }
@@ -36,6 +33,23 @@ pub(crate) fn hand_off(shared: &Shared, p: usize) {
     }
     if find::anything_anywhere(shared) || shared.is_unattended() {
         shared.submitted();
+    }
+}
+
+/// The M of a claim that gets the P `p`, which the caller owns, before all others.
+fn claim_for(shared: &Shared, p: &Processor) -> Option<usize> {
+    if shared.claims.len() == 0 {
+        return None;
+    }
+    // What is overdue is seen to by the loop of an M, to which those that claim do not come.
+    let is_overdue = beat::is_overdue(shared, p);
+    let is_wanted = is_overdue || p.has_work() || global::is_any_runnable(shared);
+    if !is_wanted || !shared.idle.has_spare() {
+        global::any_claim(shared, p)
+    } else if is_overdue {
+        None
+    } else {
+        global::ahead(shared, p)
     }
 }
 
@@ -60,15 +74,31 @@ pub(crate) fn empty(shared: &Shared, p: &Processor) {
     unsafe { p.local() }.supply.flush(&shared.seeds);
 }
 
+/// A P for an M that has none and runs a goroutine already: an idle one, or that of an M in a
+/// blocking call.
+///
+/// Such a P runs nothing. Until sysmon takes it, that takes a moment, and then a thread is woken
+/// for it; this caller's thread is awake.
+pub(crate) fn find_p(shared: &Shared) -> Option<usize> {
+    shared.idle.take_p().or_else(|| {
+        let mut procs = shared.procs.iter().take(shared.procs.limit());
+        let taken = procs.find(|p| match p.hold.seen() {
+            Seen::Blocking { m } => p.hold.take_blocking(m),
+            _ => false,
+        });
+        taken.map(|p| p.index)
+    })
+}
+
 /// A pinned M without a P waits for one on its own thread: it may not leave its goroutine.
 #[cold]
 pub(crate) fn claim(m: &Machine) {
     let shared = m.shared();
-    if let Some(p) = shared.idle.take_p() {
+    if let Some(p) = find_p(shared) {
         return m.hold(p);
     }
     m.grant.claim();
-    shared.claims.push(m.index);
+    shared.claims.push(m.index, Claim::Returned);
     // A P that was laid down meanwhile must not lie beside the claim.
     match shared.idle.take_p() {
         Some(p) => hand_off(shared, p),
@@ -87,7 +117,7 @@ pub(crate) fn give_way(m: &Machine) {
     }
     m.grant.claim();
     let p = m.release();
-    shared.claims.push(m.index);
+    shared.claims.push(m.index, Claim::Over);
     hand_off(shared, p);
     sleep_until_given(m);
 }
