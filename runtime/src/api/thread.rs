@@ -1,7 +1,7 @@
 //! What a goroutine may do to the thread that it runs on.
 
 use std::marker::PhantomData;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 
 use crate::sched::blocking::Blocking;
 use crate::sched::bound;
@@ -35,8 +35,10 @@ pub fn exit() -> ! {
 /// blocking. Nests: an inner call just runs its function. A panic of `f` is passed on after the
 /// goroutine has come back. Outside a goroutine it just runs `f`.
 #[doc(alias = "entersyscall")]
+#[track_caller]
 pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
-    let _back = G::current().and_then(Blocking::of);
+    let caller = Location::caller();
+    let _back = G::current().and_then(|g| Blocking::at(g, caller));
     f()
 }
 

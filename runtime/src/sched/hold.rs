@@ -25,7 +25,7 @@
 //! | `Free`     | the idle list, or whoever is passing it on        | its receiver, `Running`        |
 //! | `Running`  | the M                                             | the M, `Free`, `Blocking`; sysmon, `Retaking` |
 //! | `Retaking` | the M, unless T4 comes first                      | the M or sysmon, `Running`; sysmon, `Free`    |
-//! | `Blocking` | nobody: the M is inside `blocking`                | the M, `Running`; sysmon, `Free` |
+//! | `Blocking` | nobody: the M is inside `blocking`                | the M, `Running`; sysmon or another M, `Free` |
 //! | `Forked`   | nobody: this process is a forked child            | nobody                         |
 //!
 //! # Proof sketch
@@ -185,7 +185,8 @@ impl Hold {
             .is_ok()
     }
 
-    /// Takes the P of an M that is inside `blocking`: the caller owns it then.
+    /// Takes the P of an M that is inside `blocking`: the caller owns it then. For sysmon, and for
+    /// an M that has no P and runs a goroutine.
     pub(crate) fn take_blocking(&self, m: usize) -> bool {
         // Acquire: takes over the P's data; pairs with `begin_blocking`.
         self.0

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_deque::{Injector, Steal};
 use gopark_stack::Class;
 
+use super::call_sites::CallSites;
 use super::claims::Claims;
 use super::idle::{Idle, Wake};
 use super::netpoll::Netpoll;
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     /// Seeds for which their P had no room.
     pub(crate) seedbed: Seedbed,
     pub(crate) claims: Claims,
+    /// Which of them make long blocking calls.
+    pub(crate) call_sites: CallSites,
     pub(crate) idle: Idle,
     pub(crate) net: Netpoll,
     pub(crate) monitor: Monitor,
@@ -104,6 +107,7 @@ impl Shared {
             inject: Injector::new(),
             seedbed: Seedbed::new(),
             claims: Claims::new(config.threads_max),
+            call_sites: CallSites::new(),
             idle: Idle::new(config.procs, PROCS_MAX, config.threads_max),
             net: Netpoll::new()?,
             monitor: Monitor::new(),
