@@ -136,7 +136,7 @@ fn is_wanted(m: &Machine) -> bool {
 /// Passes on P number `p`, which was that of `m`.
 #[cold]
 fn pass_on(m: &Machine, p: usize) {
-    hand_off::hand_off(m.shared(), p);
+    hand_off::lend(m.shared(), p);
     // Now: a thread that was woken may have run in the place of this one.
     m.passed_on.set(clock::now());
 }

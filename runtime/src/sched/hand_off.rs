@@ -36,6 +36,24 @@ pub(crate) fn hand_off(shared: &Shared, p: usize) {
     }
 }
 
+/// Passes on P number `p`, which the caller owns and for which work waits, from an M that goes into
+/// a long call: to an M that returns from one, or to one that is called, if that is sooner.
+pub(crate) fn lend(shared: &Shared, p: usize) {
+    let processor = shared.proc(p);
+    while let Some(claim) = claim_for(shared, processor) {
+        if give_to_claim(shared, claim, p) {
+            return;
+        }
+    }
+    if !shared.idle.release_unless_excess(p) {
+        return hand_off(shared, p);
+    }
+    if let Some(wake) = shared.idle.call() {
+        shared.carry_out(wake);
+    }
+    shared.monitor.work();
+}
+
 /// The M of a claim that gets the P `p`, which the caller owns, before all others.
 fn claim_for(shared: &Shared, p: &Processor) -> Option<usize> {
     if shared.claims.len() == 0 {
@@ -126,6 +144,7 @@ pub(crate) fn give_way(m: &Machine) {
 pub(crate) fn sleep_until_given(m: &Machine) {
     match m.sleep() {
         Given::P(p) => m.hold(p),
+        Given::Call => unreachable!("this M is on no list"),
         Given::End => unreachable!("a runtime ends after its goroutines"),
     }
 }

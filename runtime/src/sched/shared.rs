@@ -204,6 +204,10 @@ impl Shared {
                 self.machines.get(m).grant.give(p);
                 self.wake(m);
             }
+            Wake::Call { m } => {
+                self.machines.get(m).grant.call();
+                self.wake(m);
+            }
             Wake::Start => self.chores.ask(Chore::Start),
         }
     }
