@@ -27,7 +27,12 @@ pub fn exit() -> ! {
 }
 
 /// Runs `f`, which may block its thread, on this thread; meanwhile others get the P when there is
-/// work for it (sysmon looks after 20 µs). Costs two uncontended compare-and-swaps.
+/// work for it. Costs two uncontended compare-and-swaps.
+///
+/// The P goes to others at once if calls from the same place in the source have taken long, 20 µs
+/// or more. A place that makes long calls for the first time waits for sysmon, which looks every
+/// 20 µs at best. A helper function that calls `blocking` for many others is one place, unless it
+/// is `#[track_caller]`.
 ///
 /// Not needed for correctness: a thread that blocks without saying so is noticed too, only later.
 /// Coming back may move the goroutine to another thread, so this is a call that may suspend.

@@ -14,21 +14,15 @@ use crate::sched::hold::Seen;
 
 /// Passes on P number `p`, which the caller took from an M and owns.
 pub(crate) fn hand_off(shared: &Shared, p: usize) {
-    let processor = shared.proc(p);
-    if p < shared.procs.limit() {
-        // Straight to the M of a claim, without another thread in between.
-        while let Some(claim) = claim_for(shared, processor) {
-            if give_to_claim(shared, claim, p) {
-                return;
-            }
-        }
+    if give_to_any_claim(shared, p) {
+        return;
     }
     if !shared.idle.release_unless_excess(p) {
         // An M comes to empty it: emptying allocates, which sysmon, a caller, should not.
         if let Some(wake) = shared.idle.resume_with(p) {
             return shared.carry_out(wake);
         }
-        empty(shared, processor);
+        empty(shared, shared.proc(p));
         shared.idle.release(p);
     }
     if find::anything_anywhere(shared) || shared.is_unattended() {
@@ -36,14 +30,12 @@ pub(crate) fn hand_off(shared: &Shared, p: usize) {
     }
 }
 
-/// Passes on P number `p`, which the caller owns and for which work waits, from an M that goes into
-/// a long call: to an M that returns from one, or to one that is called, if that is sooner.
+/// Passes on P number `p`, which the caller owns and for which work waits, when a long blocking call
+/// begins: to an M that returns from such a call, or to an M that is called for it, whichever comes
+/// first.
 pub(crate) fn lend(shared: &Shared, p: usize) {
-    let processor = shared.proc(p);
-    while let Some(claim) = claim_for(shared, processor) {
-        if give_to_claim(shared, claim, p) {
-            return;
-        }
+    if give_to_any_claim(shared, p) {
+        return;
     }
     if !shared.idle.release_unless_excess(p) {
         return hand_off(shared, p);
@@ -52,6 +44,21 @@ pub(crate) fn lend(shared: &Shared, p: usize) {
         shared.carry_out(wake);
     }
     shared.monitor.work();
+}
+
+/// Gives P number `p`, which the caller owns, to the M of a claim that goes before all others, if
+/// there is one: without another thread in between.
+fn give_to_any_claim(shared: &Shared, p: usize) -> bool {
+    if p >= shared.procs.limit() {
+        return false;
+    }
+    let processor = shared.proc(p);
+    while let Some(claim) = claim_for(shared, processor) {
+        if give_to_claim(shared, claim, p) {
+            return true;
+        }
+    }
+    false
 }
 
 /// The M of a claim that gets the P `p`, which the caller owns, before all others.
@@ -92,11 +99,11 @@ pub(crate) fn empty(shared: &Shared, p: &Processor) {
     unsafe { p.local() }.supply.flush(&shared.seeds);
 }
 
-/// A P for an M that has none and runs a goroutine already: an idle one, or that of an M in a
-/// blocking call.
+/// A P for an M that has none and runs a goroutine already: an idle P, or that of an M in a blocking
+/// call.
 ///
-/// Such a P runs nothing. Until sysmon takes it, that takes a moment, and then a thread is woken
-/// for it; this caller's thread is awake.
+/// The P of an M in a call runs nothing. sysmon, which would take it in a moment, wakes a thread for
+/// it; the caller's thread is awake.
 pub(crate) fn find_p(shared: &Shared) -> Option<usize> {
     shared.idle.take_p().or_else(|| {
         let mut procs = shared.procs.iter().take(shared.procs.limit());

@@ -74,7 +74,7 @@ impl Fake {
     fn is_given(&self) -> bool {
         match self.grant.take() {
             Some(Given::P(p)) => p == P,
-            Some(Given::End) => panic!("nobody ends this M"),
+            Some(other) => panic!("{other:?}: nobody ends or calls this M"),
             None => false,
         }
     }
