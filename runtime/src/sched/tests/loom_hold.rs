@@ -293,8 +293,9 @@ fn loom_retake_against_passing_on() {
             fake.touch();
         }
         fake.pin.clear();
-        let held = fake.call();
+        fake.call();
         let taken = thread.join().unwrap();
+        let held = fake.call();
         let holders = [held, taken, passed_on].map(usize::from);
         assert_eq!(holders.iter().sum::<usize>(), 1, "{holders:?}");
     });
