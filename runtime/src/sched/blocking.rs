@@ -15,7 +15,7 @@ use std::panic::Location;
 use std::sync::atomic::Ordering;
 
 use super::beat;
-use super::call_sites::{LONG_NANOS, Site};
+use super::call_sites::{LONG_MICROS, Site};
 use super::find;
 use super::hand_off;
 use super::machine::{After, Machine, Standing, pin, unpin};
@@ -138,7 +138,7 @@ fn is_wanted(m: &Machine) -> bool {
 fn pass_on(m: &Machine, p: usize) {
     hand_off::lend(m.shared(), p);
     // Now: a thread that was woken may have run in the place of this one.
-    m.passed_on.set(clock::now());
+    m.passed_on.set(micros().max(1));
 }
 
 #[inline(never)]
@@ -168,13 +168,18 @@ fn end_without_p(g: &G, site: Site) {
     unpin(m);
 }
 
+/// The present, for short times: it wraps after 71 minutes.
+fn micros() -> u32 {
+    (clock::now() / 1000) as u32
+}
+
 /// Notes how long the call was, as far as that is known.
 fn learn(m: &Machine, site: Site) {
     let was_taken = m.is_long.swap(false, Ordering::Relaxed);
     let passed_on = m.passed_on.replace(0);
     if passed_on != 0 {
-        let time = clock::now().saturating_sub(passed_on);
-        m.shared().call_sites.note(site, time >= LONG_NANOS);
+        let time = micros().wrapping_sub(passed_on);
+        m.shared().call_sites.note(site, time >= LONG_MICROS);
     } else if was_taken {
         m.shared().call_sites.note(site, true);
     }

@@ -10,7 +10,7 @@
 //! | a call that                               | is     |
 //! |-------------------------------------------|--------|
 //! | lost its P to sysmon, which saw it twice  | long   |
-//! | passed its P on, and took [`LONG_NANOS`]  | long   |
+//! | passed its P on, and took [`LONG_MICROS`] | long   |
 //! | passed its P on, and took less            | short  |
 //!
 //! A long call adds [`GAIN`] to the score of its site, a short one takes 1 away. Sites whose
@@ -20,7 +20,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// From here on a call is long: twice what it costs to wake a thread.
-pub(crate) const LONG_NANOS: u64 = 20_000;
+pub(crate) const LONG_MICROS: u32 = 20;
 const GAIN: u8 = 4;
 /// From this score on calls pass their P on. Reached by one long call after short ones.
 const LONG: u8 = GAIN;

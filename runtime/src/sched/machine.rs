@@ -88,8 +88,9 @@ pub(crate) struct Machine {
     pub(crate) is_long: AtomicBool,
     /// sysmon took the P while user code ran; until the M notices.
     pub(crate) is_detached: AtomicBool,
-    /// When the goroutine passed on its P for a blocking call; 0: it did not.
-    pub(crate) passed_on: Cell<u64>,
+    /// When the goroutine passed on its P for a blocking call, in microseconds, which wrap; 0: it
+    /// did not.
+    pub(crate) passed_on: Cell<u32>,
     shared: Cell<*const Shared>,
     p: AtomicPtr<Processor>,
     /// The thread's own context: the scheduler's loop.
