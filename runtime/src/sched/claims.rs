@@ -124,12 +124,12 @@ impl Claims {
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
     row: u32,
-    /// Slices begun on the P before the last such claim was served.
+    /// Slices begun on the P when a claim was served last, or was refused.
     ticks: u64,
 }
 
 impl Ahead {
-    /// Whether only the slice of the last claim has begun since it was served.
+    /// Whether no slice has begun since but that of the M which got the P.
     fn goes_on(&self, ticks: u64) -> bool {
         ticks <= self.ticks + 1
     }
@@ -143,6 +143,16 @@ impl Ahead {
     pub(crate) fn pass(&mut self, ticks: u64) {
         self.row = if self.goes_on(ticks) { self.row + 1 } else { 1 };
         self.ticks = ticks;
+    }
+
+    /// The P goes to an M that takes something from the queues, whatever claims wait.
+    pub(crate) fn refuse(&mut self, ticks: u64) {
+        self.ticks = ticks;
+    }
+
+    /// A goroutine of a queue is about to run.
+    pub(crate) fn end(&mut self) {
+        self.row = 0;
     }
 }
 
@@ -179,13 +189,16 @@ mod tests {
                 ticks += 1;
             }
             assert!(!ahead.may_pass(ticks));
-            // A goroutine of a queue.
+            ahead.refuse(ticks);
+            // The M that takes up the P, before it has found anything.
+            ticks += 1;
+            assert!(!ahead.may_pass(ticks));
+            // A goroutine of the local queue.
             ticks += 1;
         }
-        ahead.pass(ticks);
-        // The claim and a goroutine that ran after it.
-        ticks += 2;
         (0..IN_A_ROW).for_each(|_| ahead.pass(ticks));
-        assert!(!ahead.may_pass(ticks + 1) && ahead.may_pass(ticks + 2));
+        assert!(!ahead.may_pass(ticks));
+        ahead.end();
+        assert!(ahead.may_pass(ticks));
     }
 }

@@ -109,6 +109,13 @@ pub(crate) fn ahead(shared: &Shared, p: &Processor) -> Option<usize> {
     shared.claims.pop(Claim::Returned)
 }
 
+/// The P `p`, which the caller owns, goes to an M that looks at the queues first.
+pub(crate) fn refuse(p: &Processor) {
+    let ticks = p.counts.ticks.get();
+    // SAFETY: the caller owns the P; one short use.
+    unsafe { p.local() }.ahead.refuse(ticks);
+}
+
 /// The M that gets the P `p`, which the caller owns, where nobody but claims wants it.
 pub(crate) fn any_claim(shared: &Shared, p: &Processor) -> Option<usize> {
     ahead(shared, p)
@@ -130,7 +137,11 @@ fn take(m: &Machine, much: Much) -> Option<Work> {
         Some((queue, work))
     })?;
     // SAFETY: as above.
-    unsafe { m.local() }.turn.0[much as usize] = (queue + 1) % QUEUES.len();
+    let local = unsafe { m.local() };
+    local.turn.0[much as usize] = (queue + 1) % QUEUES.len();
+    if let Work::Run(_) = work {
+        local.ahead.end();
+    }
     Some(work)
 }
 

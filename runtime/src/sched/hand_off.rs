@@ -74,7 +74,11 @@ fn claim_for(shared: &Shared, p: &Processor) -> Option<usize> {
     } else if is_overdue {
         None
     } else {
-        global::ahead(shared, p)
+        let claim = global::ahead(shared, p);
+        if claim.is_none() {
+            global::refuse(p);
+        }
+        claim
     }
 }
 
