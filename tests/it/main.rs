@@ -62,6 +62,7 @@ mod sync_locks;
 mod sync_mutex;
 mod sync_order;
 mod sync_others;
+mod thread_crowds;
 mod timeouts;
 mod timers;
 mod timers_more;

@@ -1,7 +1,7 @@
 //! What a goroutine may do to the thread that it runs on.
 
 use std::marker::PhantomData;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 
 use crate::sched::blocking::Blocking;
 use crate::sched::bound;
@@ -26,7 +26,12 @@ pub fn exit() -> ! {
 }
 
 /// Runs `f`, which may block its thread, on this thread; meanwhile others get the P when there is
-/// work for it (sysmon looks after 20 µs). Costs two uncontended compare-and-swaps.
+/// work for it. Costs two uncontended compare-and-swaps.
+///
+/// The P goes to others at once if calls from the same place in the source have taken long, 20 µs
+/// or more. A place that makes long calls for the first time waits for sysmon, which looks every
+/// 20 µs at best. A helper function that calls `blocking` for many others is one place, unless it
+/// is `#[track_caller]`.
 ///
 /// Not needed for correctness: a thread that blocks without saying so is noticed too, only later.
 /// Coming back may move the goroutine to another thread, so this is a call that may suspend.
@@ -34,8 +39,10 @@ pub fn exit() -> ! {
 /// blocking. Nests: an inner call just runs its function. A panic of `f` is passed on after the
 /// goroutine has come back. Outside a goroutine it just runs `f`.
 #[doc(alias = "entersyscall")]
+#[track_caller]
 pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
-    let _back = G::current().and_then(Blocking::of);
+    let caller = Location::caller();
+    let _back = G::current().and_then(|g| Blocking::at(g, caller));
     f()
 }
 

@@ -1,17 +1,22 @@
-//! What waits for no P in particular: three queues, which take turns.
+//! What waits for no P in particular: claims that go first, and three queues, which take turns.
 //!
 //! | queue             | who is there                                            | order            |
 //! |-------------------|---------------------------------------------------------|------------------|
 //! | `Shared::inject`  | all others: spawned or readied from outside, at the end of a slice, out of a full ring | oldest first |
-//! | `Shared::claims`  | Ms that want a P for the goroutine on their stack       | oldest first     |
+//! | `Claim::Over`     | Ms that want a P for the goroutine on their stack: its slice is over | oldest first |
 //! | `Shared::seedbed` | seeds that found a full ring                            | newest first while they are warm, in a look of many the oldest |
+//!
+//! Ms that ran without a P and want one again (`Claim::Returned`) go before all three, a few times
+//! in a row (`claims.rs`).
 //!
 //! An M whose local queue is empty takes a fair batch of one of them; who looks in between, every
 //! 61st slice, takes one.
 
 #![expect(unsafe_code, reason = "uses the local state of the P that its M holds")]
 
+use super::claims::Claim;
 use super::machine::{Machine, Work};
+use super::processor::Processor;
 use super::shared::Shared;
 use crate::queue::local::HALF;
 use crate::sched::place::Place;
@@ -81,16 +86,49 @@ pub(crate) fn batch(m: &Machine) -> Option<Work> {
     begin(m, take(m, much))
 }
 
+/// The slice of a claim begins when its M takes up the P.
 fn begin(m: &Machine, work: Option<Work>) -> Option<Work> {
-    if work.is_some() {
+    if let Some(Work::Run(_)) = work {
         m.p().counts.ticks.add(1);
     }
     work
 }
 
+/// The M that gets the P `p`, which the caller owns, before what waits in queues.
+pub(crate) fn ahead(shared: &Shared, p: &Processor) -> Option<usize> {
+    if shared.claims.len_of(Claim::Returned) == 0 {
+        return None;
+    }
+    let ticks = p.counts.ticks.get();
+    // SAFETY: the caller owns the P; one short use.
+    let ahead = unsafe { &mut p.local().ahead };
+    if !ahead.may_pass(ticks) {
+        return None;
+    }
+    ahead.pass(ticks);
+    shared.claims.pop(Claim::Returned)
+}
+
+/// The P `p`, which the caller owns, goes to an M that looks at the queues first.
+pub(crate) fn refuse(p: &Processor) {
+    let ticks = p.counts.ticks.get();
+    // SAFETY: the caller owns the P; one short use.
+    unsafe { p.local() }.ahead.refuse(ticks);
+}
+
+/// The M that gets the P `p`, which the caller owns, where nobody but claims wants it.
+pub(crate) fn any_claim(shared: &Shared, p: &Processor) -> Option<usize> {
+    ahead(shared, p)
+        .or_else(|| shared.claims.pop(Claim::Over))
+        .or_else(|| shared.claims.pop(Claim::Returned))
+}
+
 fn take(m: &Machine, much: Much) -> Option<Work> {
     if !is_any(m.shared()) {
         return None;
+    }
+    if let Some(claim) = ahead(m.shared(), m.p()) {
+        return Some(Work::Claim(claim));
     }
     // SAFETY: one short use.
     let first = unsafe { m.local() }.turn.0[much as usize];
@@ -99,16 +137,26 @@ fn take(m: &Machine, much: Much) -> Option<Work> {
         Some((queue, work))
     })?;
     // SAFETY: as above.
-    unsafe { m.local() }.turn.0[much as usize] = (queue + 1) % QUEUES.len();
+    let local = unsafe { m.local() };
+    local.turn.0[much as usize] = (queue + 1) % QUEUES.len();
+    if let Work::Run(_) = work {
+        local.ahead.end();
+    }
     Some(work)
 }
 
 fn from(m: &Machine, queue: Queue, much: Much) -> Option<Work> {
     match queue {
         Queue::Injected => injected(m, much).map(Work::Run),
-        Queue::Claims => m.shared().claims.pop().map(Work::Claim),
+        Queue::Claims => claim(m.shared()).map(Work::Claim),
         Queue::Seedbed => seed(m, much).map(Work::Run),
     }
+}
+
+/// Of both kinds: those that return may have gone first often enough.
+fn claim(shared: &Shared) -> Option<usize> {
+    let over = shared.claims.pop(Claim::Over);
+    over.or_else(|| shared.claims.pop(Claim::Returned))
 }
 
 fn injected(m: &Machine, much: Much) -> Option<Place> {

@@ -10,7 +10,7 @@
 //!    +-------- Given <---------------------------------------------------------------+
 //!    |           ^                 claim (the M itself): Running -> Claiming
 //!    |           +---------------- Waiting <--- wait (the M itself): Running
-//!    +---- End <------------------/
+//!    +---- End, Called <----------/
 //! ```
 //!
 //! *Suspension.* sysmon asks (`request`, then a signal). The M's signal handler agrees (`suspend`),
@@ -19,12 +19,12 @@
 //! ever: at its deadline it gives up and the M runs on, detached: without a P if it was seized.
 //! *Claim.* An M that lost its P and needs one on the same thread claims by itself.
 //! *Waiting.* An M without work, and one that keeps its thread for a parked goroutine, sleep until
-//! they are given a P; those never give up by themselves.
+//! they are given a P, or are called to look for one; those never give up by themselves.
 //!
 //! # Invariants
 //!
 //! 1. One CAS decides between `give` and `give_up`: a P is given to an M that takes it.
-//! 2. Only the M itself leaves `Given` and `End`.
+//! 2. Only the M itself leaves `Given`, `Called` and `End`.
 //! 3. From `Suspended` the M still holds its P; from `Claiming` and `Waiting` it has none.
 //!
 //! # Memory ordering
@@ -44,6 +44,7 @@ const SUSPENDED: u32 = 2;
 const CLAIMING: u32 = 3;
 const WAITING: u32 = 4;
 const END: u32 = 5;
+const CALLED: u32 = 6;
 const GIVEN: u32 = 8;
 
 /// What an M was given.
@@ -52,6 +53,8 @@ const GIVEN: u32 = 8;
 pub(crate) enum Given {
     /// The P of this number.
     P(usize),
+    /// The call to look for a P and for work; the M counts as searching.
+    Call,
     /// The order to end.
     End,
 }
@@ -173,6 +176,12 @@ impl Grant {
         );
     }
 
+    /// Calls a waiting M, which the caller has taken off the idle list.
+    pub(crate) fn call(&self) {
+        let called = self.step(WAITING, CALLED);
+        debug_assert!(called, "a call of an M that does not wait");
+    }
+
     /// Gives P number `p`, which the caller owns, to an M whose claim was in the queue.
     pub(crate) fn give_to_claim(&self, p: usize) -> Give {
         if self.step(CLAIMING, GIVEN + p as u32) {
@@ -193,6 +202,7 @@ impl Grant {
         // Acquire: takes over the P; pairs with `give`.
         let given = match self.0.load(Ordering::Acquire) {
             END => Given::End,
+            CALLED => Given::Call,
             word if word >= GIVEN => Given::P((word - GIVEN) as usize),
             _ => return None,
         };
@@ -217,7 +227,7 @@ impl Grant {
 
     /// Whether a value of the word means that something was given.
     pub(crate) fn is_given(word: u32) -> bool {
-        word == END || word >= GIVEN
+        word == END || word == CALLED || word >= GIVEN
     }
 
     /// `give_to_claim` as a load and a store: the bug that the model must find.

@@ -25,7 +25,7 @@
 //! | `Free`     | the idle list, or whoever is passing it on        | its receiver, `Running`        |
 //! | `Running`  | the M                                             | the M, `Free`, `Blocking`; sysmon, `Retaking` |
 //! | `Retaking` | the M, unless T4 comes first                      | the M or sysmon, `Running`; sysmon, `Free`    |
-//! | `Blocking` | nobody: the M is inside `blocking`                | the M, `Running`; sysmon, `Free` |
+//! | `Blocking` | nobody: the M is inside `blocking`                | the M, `Running`; sysmon or another M, `Free` |
 //! | `Forked`   | nobody: this process is a forked child            | nobody                         |
 //!
 //! # Proof sketch
@@ -42,7 +42,7 @@
 //! 3. `PREEMPT` is a wish: whoever loses it loses fairness, not correctness.
 //!
 //! Modelled in `tests/loom_hold.rs`, each with a seeded bug: `retake_against_pin`,
-//! `retake_against_laying_down`, `retake_against_blocking_exit`.
+//! `retake_against_laying_down`, `retake_against_blocking_exit`, `takers_of_a_blocking_p`.
 
 use crate::shim::{AtomicU32, Light, Ordering, heavy};
 
@@ -185,7 +185,8 @@ impl Hold {
             .is_ok()
     }
 
-    /// Takes the P of an M that is inside `blocking`: the caller owns it then.
+    /// Takes the P of an M that is inside `blocking`: the caller owns it then. For sysmon, and for
+    /// an M that has no P and runs a goroutine.
     pub(crate) fn take_blocking(&self, m: usize) -> bool {
         // Acquire: takes over the P's data; pairs with `begin_blocking`.
         self.0
@@ -279,6 +280,17 @@ impl Hold {
     #[cfg(all(test, gopark_loom))]
     pub(crate) fn retake_seeded(&self, m: usize) -> bool {
         self.begin_retake(m) && self.finish_retake(m)
+    }
+
+    /// `take_blocking` as a load and a store: the bug that the model must find.
+    #[cfg(all(test, gopark_loom))]
+    pub(crate) fn take_blocking_seeded(&self, m: usize) -> bool {
+        // Acquire as in the real one.
+        let is_blocking = self.0.load(Ordering::Acquire) == Token::of(m).with(BLOCKING);
+        if is_blocking {
+            self.0.store(FREE, Ordering::Relaxed);
+        }
+        is_blocking
     }
 
     /// `end_blocking` as a load and a store: the bug that the model must find.

@@ -14,6 +14,12 @@
 //!
 //! *M that has lost its P*: the same without a P: announce, fence, look, retract.
 //!
+//! *M that goes into a long blocking call*, and passes its P on with the work that waits for it: I1
+//! put the P on the idle list; then S1 to S4, but the P stays on the list (`call`). The M that is
+//! called wakes up searching, takes an idle P and looks through all queues; if there is no P it
+//! announces itself: I1 to I5. Until it comes an M that returns from a call may take the P, without
+//! waking a thread: it is awake, and one that wakes up takes 30 µs.
+//!
 //! # Proof sketch
 //!
 //! Let a submitter push w while an M goes idle. If the submitter's S2 comes after I1 and I2 in the
@@ -37,7 +43,7 @@
 //!
 //! Loom models fences, not accesses, as sequentially consistent, and so does this file.
 //! Modelled, each with a seeded bug, in `tests/loom_idle.rs`: `submit_against_sleep` with one and
-//! two Ms, `submit_against_found`, `submit_against_start`,
+//! two Ms, `submit_against_found`, `submit_against_start`, `call_against_sleep`,
 //! `submit_against_a_p_that_comes_and_goes`; and in `tests/loom_limit.rs`:
 //! `lower_limit_against_submit`, `lower_limit_against_hand_off`, `raise_limit_against_submit`,
 //! `hand_off_against_submit`, `retire_against_submit`, `deadlock_against_a_late_ready`.
@@ -51,6 +57,8 @@ use crate::shim::{AtomicU32, Mutex, Ordering, fence};
 pub(crate) enum Wake {
     /// Give the P to this sleeping M.
     Resume { m: usize, p: usize },
+    /// Call this sleeping M, which looks for a P by itself.
+    Call { m: usize },
     /// Start a thread; it will look for a P.
     Start,
 }
@@ -136,6 +144,55 @@ impl Idle {
         wake
     }
 
+    /// S1 to S4 for work that waits for a P which was just released: the M that is woken takes a P
+    /// by itself, if there still is one.
+    pub(crate) fn call(&self) -> Option<Wake> {
+        // SeqCst: S1, pairs with I3.
+        fence(Ordering::SeqCst);
+        // AcqRel: the winner is the one searcher from now on.
+        let first = self.searching.load(Ordering::Relaxed) == 0
+            && self
+                .searching
+                .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok();
+        if !first {
+            return None;
+        }
+        let mut lists = self.lists.lock().unwrap();
+        let wake = match lists.ps.last() {
+            Some(_) => match lists.ms.pop() {
+                Some(m) => {
+                    lists.wakes += 1;
+                    return Some(Wake::Call { m });
+                }
+                None => lists.want_thread().then_some(Wake::Start),
+            },
+            // The P went to an M that looks at the queues itself.
+            None => None,
+        };
+        // Under the lock, as in `submit`. AcqRel: see invariant 3.
+        self.searching.fetch_sub(1, Ordering::AcqRel);
+        wake
+    }
+
+    /// M `m`, which waits and was called, is awake: the idle P with which it searches; if there is
+    /// none it is on the idle list, and looks at the queues. I1 to I3.
+    pub(crate) fn come(&self, m: usize, polls: bool) -> Option<usize> {
+        let mut lists = self.lists.lock().unwrap();
+        lists.wakes += 1;
+        if let Some(p) = lists.ps.pop() {
+            self.set_idle_ps(&lists);
+            return Some(p);
+        }
+        lists.put_to_sleep(m, polls);
+        drop(lists);
+        // AcqRel: see invariant 3.
+        self.searching.fetch_sub(1, Ordering::AcqRel);
+        // SeqCst: I3, pairs with S1.
+        fence(Ordering::SeqCst);
+        None
+    }
+
     /// A P that its owner lays down, and has emptied if it is above the limit. The caller looks at
     /// all queues then and submits.
     pub(crate) fn release(&self, p: usize) {
@@ -217,11 +274,7 @@ impl Idle {
         if let Some(p) = p {
             lists.lay_down(p);
         }
-        if polls {
-            lists.ms.insert(0, m);
-        } else {
-            lists.ms.push(m);
-        }
+        lists.put_to_sleep(m, polls);
         self.set_idle_ps(&lists);
         drop(lists);
         if searching {

@@ -89,6 +89,15 @@ impl Lists {
         Some(m)
     }
 
+    /// M `m` is about to sleep. One that polls is the last to be woken.
+    pub(super) fn put_to_sleep(&mut self, m: usize, polls: bool) {
+        if polls {
+            self.ms.insert(0, m);
+        } else {
+            self.ms.push(m);
+        }
+    }
+
     /// A P of nobody becomes idle, or is retired.
     pub(super) fn lay_down(&mut self, p: usize) {
         if p < self.limit {

@@ -85,8 +85,13 @@ pub(crate) struct Machine {
     pub(crate) is_late: AtomicBool,
     /// The goroutine is inside `blocking`.
     pub(crate) is_blocking: AtomicBool,
+    /// sysmon, which saw the call twice, took the P; until the call is over.
+    pub(crate) is_long: AtomicBool,
     /// sysmon took the P while user code ran; until the M notices.
     pub(crate) is_detached: AtomicBool,
+    /// When the goroutine passed on its P for a blocking call, in microseconds, which wrap; 0: it
+    /// did not.
+    pub(crate) passed_on: Cell<u32>,
     shared: Cell<*const Shared>,
     p: AtomicPtr<Processor>,
     /// The thread's own context: the scheduler's loop.
@@ -138,7 +143,9 @@ impl Machine {
             blocks_signal: AtomicBool::new(false),
             is_late: AtomicBool::new(false),
             is_blocking: AtomicBool::new(false),
+            is_long: AtomicBool::new(false),
             is_detached: AtomicBool::new(false),
+            passed_on: Cell::new(0),
             shared: Cell::new(ptr::null()),
             p: AtomicPtr::new(ptr::null_mut()),
             context: UnsafeCell::new(Context::empty()),
@@ -216,10 +223,15 @@ impl Machine {
 
     /// Lays down the P and returns its number.
     pub(crate) fn release(&self) -> usize {
-        let p = self.p();
-        p.hold.lay_down();
+        self.p().hold.lay_down();
+        self.forget_p()
+    }
+
+    /// This M no longer has the P whose number is returned.
+    pub(crate) fn forget_p(&self) -> usize {
+        let p = self.p().index;
         self.p.store(ptr::null_mut(), Ordering::Relaxed);
-        p.index
+        p
     }
 
     /// Whether this M believes that it has a P. The loop of the M, which is pinned, may believe it.

@@ -8,6 +8,8 @@ pub(crate) mod birth;
 pub(crate) mod blocking;
 #[cfg(not(gopark_loom))]
 pub(crate) mod bound;
+#[cfg(not(gopark_loom))]
+pub(crate) mod call_sites;
 pub(crate) mod claims;
 #[cfg(not(gopark_loom))]
 pub(crate) mod contract;

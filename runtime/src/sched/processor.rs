@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 use gopark_stack::{Stack, StackCache};
 
 use crate::queue::local::LocalQueue;
+use crate::sched::claims::Ahead;
 use crate::sched::global::GlobalTurn;
 use crate::sched::haste::Haste;
 use crate::sched::hold::Hold;
@@ -80,6 +81,8 @@ pub(crate) struct Local {
     pub(crate) random: Random,
     /// Which of the global queues is looked at first next time.
     pub(crate) turn: GlobalTurn,
+    /// How often in a row claims went before the queues.
+    pub(crate) ahead: Ahead,
 }
 
 /// What a spawn takes from.
@@ -154,6 +157,7 @@ impl Processor {
                         | 1,
                 ),
                 turn: GlobalTurn::default(),
+                ahead: Ahead::default(),
             }),
         })
     }

@@ -159,27 +159,57 @@ fn sleep(m: &Machine) -> bool {
 }
 
 /// The rest of going to sleep, after the announcement: false when the thread shall end.
-fn announced(m: &Machine, polls: bool) -> bool {
+fn announced(m: &Machine, mut polls: bool) -> bool {
     let shared = m.shared();
-    if let Some(goes_on) = look_again(m) {
-        if polls {
-            shared.net.turn.end_long();
+    loop {
+        if let Some(goes_on) = look_again(m) {
+            if polls {
+                shared.net.turn.end_long();
+            }
+            return goes_on;
         }
-        return goes_on;
+        let given = match polls.then(|| poll(m)) {
+            Some(Polled::Given(given)) => Some(given),
+            Some(Polled::Took) => return true,
+            Some(Polled::Crowded) | None => sleep_long(m),
+        };
+        match given {
+            Some(Given::P(p)) => {
+                m.hold(p);
+                m.searching.set(true);
+                return true;
+            }
+            Some(Given::Call) => match come(m) {
+                Come::Searches => return true,
+                Come::Announced { polls: again } => polls = again,
+            },
+            Some(Given::End) | None => return false,
+        }
     }
-    let given = match polls.then(|| poll(m)) {
-        Some(Polled::Given(given)) => Some(given),
-        Some(Polled::Took) => return true,
-        Some(Polled::Crowded) | None => sleep_long(m),
+}
+
+/// What becomes of an M that was called.
+enum Come {
+    /// It has a P.
+    Searches,
+    Announced {
+        polls: bool,
+    },
+}
+
+/// The M was called: takes an idle P, if one is left.
+fn come(m: &Machine) -> Come {
+    let shared = m.shared();
+    m.grant.wait();
+    let polls = shared.net.turn.begin_long(m.index);
+    let Some(p) = shared.idle.come(m.index, polls) else {
+        return Come::Announced { polls };
     };
-    match given {
-        Some(Given::P(p)) => {
-            m.hold(p);
-            m.searching.set(true);
-            true
-        }
-        Some(Given::End) | None => false,
+    if polls {
+        shared.net.turn.end_long();
     }
+    m.take_back(p);
+    Come::Searches
 }
 
 /// Looks at all queues, and whether the runtime ends, after the announcement (I4): whether the

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_deque::{Injector, Steal};
 use gopark_stack::Class;
 
+use super::call_sites::CallSites;
 use super::claims::Claims;
 use super::gate::Gate;
 use super::idle::{Idle, Wake};
@@ -85,6 +86,8 @@ pub(crate) struct Shared {
     /// Seeds for which their P had no room.
     pub(crate) seedbed: Seedbed,
     pub(crate) claims: Claims,
+    /// Which of them make long blocking calls.
+    pub(crate) call_sites: CallSites,
     pub(crate) idle: Idle,
     pub(crate) net: Netpoll,
     pub(crate) monitor: Monitor,
@@ -129,6 +132,7 @@ impl Shared {
             inject: Injector::new(),
             seedbed: Seedbed::new(),
             claims: Claims::new(config.threads_max),
+            call_sites: CallSites::new(),
             idle: Idle::new(config.procs, PROCS_MAX, config.threads_max),
             net: Netpoll::new()?,
             monitor: Monitor::new(),
@@ -246,6 +250,10 @@ impl Shared {
         match wake {
             Wake::Resume { m, p } => {
                 self.machines.get(m).grant.give(p);
+                self.wake(m);
+            }
+            Wake::Call { m } => {
+                self.machines.get(m).grant.call();
                 self.wake(m);
             }
             Wake::Start => self.chores.ask(Chore::Start),

@@ -179,8 +179,8 @@ impl<'a> Sysmon<'a> {
             Verdict::Suspect => round.suspect = true,
             // A wish: whether it was heard is seen in the next round, which need not hurry.
             Verdict::Preempt => p.hold.preempt(),
-            Verdict::TakeBlocking { m } => {
-                if self.has_spare(sight) && p.hold.take_blocking(m) {
+            Verdict::TakeBlocking { m, is_long } => {
+                if self.has_spare(sight) && self.take_blocking(p, m, is_long) {
                     self.pass_on(p);
                     round.acted = true;
                 }
@@ -194,6 +194,18 @@ impl<'a> Sysmon<'a> {
             }
             Verdict::Escalate { m } => self.escalate(p, m, sight),
         }
+    }
+
+    /// Takes the P of M `m`, which is in a blocking call, unless the call is over.
+    fn take_blocking(&self, p: &Processor, m: usize, is_long: bool) -> bool {
+        let noted = &self.shared.machines.get(m).is_long;
+        // Before the M can come back.
+        noted.store(is_long, Ordering::Relaxed);
+        let taken = p.hold.take_blocking(m);
+        if !taken {
+            noted.store(false, Ordering::Relaxed);
+        }
+        taken
     }
 
     /// The goroutine on M `m` did not come.

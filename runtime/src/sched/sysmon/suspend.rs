@@ -21,6 +21,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::preempt;
+use crate::sched::claims::Claim;
 use crate::sched::grant::Answer;
 use crate::sched::hand_off::hand_off;
 use crate::sched::hold::Seen;
@@ -285,14 +286,14 @@ fn take(shared: &Shared, p: &Processor, m: &Machine) {
     }
     p.counts.preemptions.add(1);
     m.is_detached.store(true, Ordering::Relaxed);
-    shared.claims.push(m.index);
+    shared.claims.push(m.index, Claim::Over);
     hand_off(shared, p.index);
 }
 
 /// Step 3 for a thread that has no P.
 fn queue(shared: &Shared, m: &Machine) {
     if m.grant.seize() {
-        shared.claims.push(m.index);
+        shared.claims.push(m.index, Claim::Over);
         shared.submitted();
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Verdict {
     /// Take the P of an M that is in a blocking call.
     TakeBlocking {
         m: usize,
+        /// It is a long call: the last look saw it too.
+        is_long: bool,
     },
     /// The thread is blocked in the kernel: take the P without asking it.
     Retake {
@@ -155,8 +157,10 @@ impl Watch {
                 let is_over = self.age(sight.now) >= sight.slice;
                 let is_long = sight.now.saturating_duration_since(self.call_since) >= BLOCKING_MAX;
                 match since {
-                    Since::Same if wanted || is_long => Verdict::TakeBlocking { m },
-                    Since::NewCall if wanted && is_over => Verdict::TakeBlocking { m },
+                    Since::Same if wanted || is_long => Verdict::TakeBlocking { m, is_long: true },
+                    Since::NewCall if wanted && is_over => {
+                        Verdict::TakeBlocking { m, is_long: false }
+                    }
                     Since::NewCall | Since::NewSlice if wanted => Verdict::Suspect,
                     _ => Verdict::Nothing,
                 }

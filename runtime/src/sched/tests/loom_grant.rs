@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
 use super::{Give, GiveUp, Given, Grant};
-use crate::sched::claims::Claims;
+use crate::sched::claims::{Claim, Claims};
 use crate::sched::hold::{Hold, Look, Pin, Token};
 use crate::shim::{Light, heavy};
 
@@ -74,7 +74,7 @@ impl Fake {
     fn is_given(&self) -> bool {
         match self.grant.take() {
             Some(Given::P(p)) => p == P,
-            Some(Given::End) => panic!("nobody ends this M"),
+            Some(other) => panic!("{other:?}: nobody ends or calls this M"),
             None => false,
         }
     }
@@ -234,8 +234,8 @@ fn suspension_against_its_deadline(take: fn(&Fake) -> bool) {
                 return false;
             }
             other.touch();
-            other.claims.push(M);
-            assert_eq!(other.claims.pop(), Some(M));
+            other.claims.push(M, Claim::Returned);
+            assert_eq!(other.claims.pop(Claim::Returned), Some(M));
             other.grant.give_to_claim(P) == Give::Stale
         });
         assert!(fake.call(M));
@@ -271,7 +271,7 @@ fn loom_seeded_bug_retake_without_an_end_is_found() {
 
 /// Whoever has a P and comes to the claims: whether he keeps the P.
 fn serve_claims(fake: &Fake) -> bool {
-    while let Some(m) = fake.claims.pop() {
+    while let Some(m) = fake.claims.pop(Claim::Returned) {
         assert_eq!(m, M);
         fake.touch();
         fake.hold.lay_down();
@@ -289,7 +289,7 @@ fn claim_against_its_stale_entry(claim: fn(&Fake)) {
     loom::model(move || {
         let fake = fake(OTHER);
         fake.pins[M].set();
-        fake.claims.push(M);
+        fake.claims.push(M, Claim::Returned);
         let giver = Arc::clone(&fake);
         let giver = thread::spawn(move || serve_claims(&giver));
         claim(&fake);
@@ -306,7 +306,7 @@ fn claim_against_its_stale_entry(claim: fn(&Fake)) {
 fn loom_claim_against_its_stale_entry() {
     claim_against_its_stale_entry(|fake| {
         fake.grant.claim();
-        fake.claims.push(M);
+        fake.claims.push(M, Claim::Returned);
     });
 }
 
@@ -314,7 +314,7 @@ fn loom_claim_against_its_stale_entry() {
 #[should_panic]
 fn loom_seeded_bug_queued_before_the_claim_is_found() {
     claim_against_its_stale_entry(|fake| {
-        fake.claims.push(M);
+        fake.claims.push(M, Claim::Returned);
         fake.grant.claim();
     });
 }

@@ -226,3 +226,77 @@ fn loom_retake_against_blocking_entry() {
         assert_ne!(fake.call(), taken, "two hold the P, or nobody");
     });
 }
+
+/// The M is in a blocking call and comes back, while two others want its P: sysmon, and an M that
+/// has none.
+fn takers_of_a_blocking_p(take: fn(&Hold, usize) -> bool) {
+    loom::model(move || {
+        let fake = fake();
+        let token = Token::of(M);
+        fake.pin.set();
+        assert!(fake.hold.begin_blocking(token));
+        fake.pin.clear();
+        let taker = |heir: usize| {
+            let other = Arc::clone(&fake);
+            thread::spawn(move || {
+                let taken = take(&other.hold, M);
+                if taken {
+                    other.touch();
+                    other.hold.take_up(Token::of(heir));
+                    other.touch();
+                }
+                taken
+            })
+        };
+        let takers = [taker(M + 1), taker(M + 2)];
+        fake.pin.set();
+        let back = fake.hold.end_blocking(token);
+        if back {
+            fake.touch();
+        }
+        fake.pin.clear();
+        let taken = takers.map(|taker| taker.join().unwrap());
+        let holders = usize::from(back) + taken.iter().filter(|taken| **taken).count();
+        assert_eq!(holders, 1, "{back} {taken:?}");
+    });
+}
+
+#[test]
+fn loom_takers_of_a_blocking_p() {
+    takers_of_a_blocking_p(Hold::take_blocking);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_taking_without_cas_is_found() {
+    takers_of_a_blocking_p(Hold::take_blocking_seeded);
+}
+
+/// The M takes its P itself from the long call that begins, to pass it on, while sysmon takes it.
+#[test]
+fn loom_retake_against_passing_on() {
+    loom::model(|| {
+        let fake = fake();
+        let token = Token::of(M);
+        let other = Arc::clone(&fake);
+        let take = |fake: &Fake| fake.hold.take_blocking(M) || retake(fake);
+        let thread = thread::spawn(move || sysmon(&other, take));
+        fake.pin.set();
+        let mut passed_on = false;
+        if fake.hold.begin_blocking(token) {
+            passed_on = fake.hold.take_blocking(M);
+        }
+        if passed_on {
+            fake.touch();
+            // By the M that finds it on the idle list.
+            fake.hold.take_up(Token::of(M + 2));
+            fake.touch();
+        }
+        fake.pin.clear();
+        fake.call();
+        let taken = thread.join().unwrap();
+        let held = fake.call();
+        let holders = [held, taken, passed_on].map(usize::from);
+        assert_eq!(holders.iter().sum::<usize>(), 1, "{holders:?}");
+    });
+}

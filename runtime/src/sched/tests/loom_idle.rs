@@ -39,6 +39,8 @@ pub(super) struct Variant {
     pub(super) announce: fn(&Fake, usize, Option<usize>, bool) -> bool,
     pub(super) found: fn(&Idle),
     pub(super) submit: fn(&Idle) -> Option<Wake>,
+    /// M of this number was called: the P with which it searches.
+    pub(super) come: fn(&Fake, usize) -> Option<usize>,
     /// Moves the queue of a P above the limit, before the announcement.
     pub(super) empty: fn(&Fake, usize),
     /// Ps whose queues thieves visit.
@@ -52,6 +54,10 @@ pub(super) const REAL: Variant = Variant {
     },
     found: Idle::found,
     submit: Idle::submit,
+    come: |fake, m| {
+        let looks = || fake.announced(m, fake.anything_anywhere());
+        fake.idle.come(m, false).or_else(looks)
+    },
     empty: Fake::empty,
     visited: |_| PROCS_MAX,
 };
@@ -203,6 +209,11 @@ impl Fake {
         while let Some(wake) = next() {
             match wake {
                 Wake::Resume { m, p } => self.run(m, p, true),
+                Wake::Call { m } => {
+                    if let Some(p) = (self.variant.come)(self, m) {
+                        self.run(m, p, true);
+                    }
+                }
                 Wake::Start => self.start(),
             }
         }
@@ -392,4 +403,79 @@ fn loom_submit_against_a_p_that_comes_and_goes() {
 fn loom_seeded_bug_waker_that_unlocks_first_is_found() {
     let submit = submit_unlocking_first;
     submit_against_a_p_that_comes_and_goes(Variant { submit, ..REAL });
+}
+
+/// M1 sleeps. M0 goes into a long call and leaves its P, with work, on the idle list; M1 is called.
+/// M2, which returns from a call, takes the P, runs what it finds and sleeps, while more work comes.
+fn call_against_sleep(variant: Variant) {
+    loom::model(move || {
+        let fake = fake(variant, 2);
+        // P1 is not there; M1 sleeps, and M0 no longer searches.
+        fake.idle.set_limit(1);
+        fake.limit.store(1, Ordering::Relaxed);
+        assert_eq!(fake.sleep(1, Some(1), true), None);
+        fake.idle.found();
+        fake.local[0].fetch_add(1, Ordering::Relaxed);
+        let (returning, called) = (Arc::clone(&fake), Arc::clone(&fake));
+        assert!(fake.idle.release_unless_excess(0));
+        let Some(Wake::Call { m: 1 }) = fake.idle.call() else {
+            panic!("M1 was not called");
+        };
+        let called = thread::spawn(move || {
+            if let Some(p) = (called.variant.come)(&called, 1) {
+                called.run(1, p, true);
+            }
+        });
+        let returning = thread::spawn(move || {
+            if let Some(p) = returning.idle.take_p() {
+                returning.run(2, p, false);
+            }
+        });
+        fake.push();
+        called.join().unwrap();
+        returning.join().unwrap();
+        fake.settle();
+    });
+}
+
+#[test]
+fn loom_call_against_sleep() {
+    call_against_sleep(REAL);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_call_without_a_look_is_found() {
+    let come = |fake: &Fake, m| fake.idle.come(m, false);
+    call_against_sleep(Variant { come, ..REAL });
+}
+
+/// M0 leaves its P, with work, on the idle list, while M1, which searches, finds nothing and
+/// sleeps.
+fn call_against_a_searcher_that_sleeps(variant: Variant) {
+    loom::model(move || {
+        let fake = fake(variant, 2);
+        // M0 does not search.
+        fake.idle.found();
+        let searcher = Arc::clone(&fake);
+        let searcher = thread::spawn(move || searcher.run(1, 1, true));
+        fake.local[0].fetch_add(1, Ordering::Relaxed);
+        assert!(fake.idle.release_unless_excess(0));
+        if let Some(wake) = fake.idle.call() {
+            fake.log.lock().unwrap().woken.push(wake);
+        }
+        searcher.join().unwrap();
+        fake.settle();
+    });
+}
+
+#[test]
+fn loom_call_against_a_searcher_that_sleeps() {
+    call_against_a_searcher_that_sleeps(REAL);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_call_of_a_searcher_that_looked_before_is_found() {
+    call_against_a_searcher_that_sleeps(LOOK_BEFORE_ANNOUNCING);
 }

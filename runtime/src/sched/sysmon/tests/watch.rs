@@ -126,7 +126,10 @@ fn a_blocking_call_that_is_seen_twice_is_taken_at_once_if_its_p_is_wanted() {
     for wanted in [Wanted::Waiting, Wanted::Excess] {
         let mut bench = Bench::new(wanted, Thread::Works);
         assert_eq!(bench.look(SHORT, BLOCKING), Verdict::Suspect);
-        let taken = Verdict::TakeBlocking { m: M };
+        let taken = Verdict::TakeBlocking {
+            m: M,
+            is_long: true,
+        };
         assert_eq!(bench.look(SHORT, BLOCKING), taken, "{wanted:?}");
     }
 }
@@ -138,7 +141,10 @@ fn a_blocking_call_without_work_for_its_p_is_taken_after_a_while() {
     let almost = BLOCKING_MAX - Duration::from_nanos(1);
     assert_eq!(bench.look(almost, BLOCKING), Verdict::Nothing);
     let rest = Duration::from_nanos(1);
-    let taken = Verdict::TakeBlocking { m: M };
+    let taken = Verdict::TakeBlocking {
+        m: M,
+        is_long: true,
+    };
     assert_eq!(bench.look(rest, BLOCKING), taken);
 }
 
@@ -184,7 +190,10 @@ fn short_calls_do_not_make_a_slice_longer() {
     bench.sight.blocks += 1;
     assert_eq!(bench.look(SLICE / 2, RUNNING), Verdict::Preempt);
     bench.sight.blocks += 1;
-    let taken = Verdict::TakeBlocking { m: M };
+    let taken = Verdict::TakeBlocking {
+        m: M,
+        is_long: false,
+    };
     assert_eq!(bench.look(SHORT, BLOCKING), taken);
 }
 
