@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod blocking;
+mod callbacks;
 mod cancel;
 mod chan;
 mod chan_ends;
@@ -43,6 +44,7 @@ mod seeds;
 mod select;
 mod select_ready;
 mod select_rules;
+mod served;
 mod signals;
 mod spawning;
 mod stacks;

@@ -23,6 +23,7 @@ use gopark_stack::switch::Context;
 use super::header::{Body, G, GRef};
 use super::packet::{Packet, drop_result};
 use crate::fatal::no_unwind;
+use crate::sched::bound::Deaf;
 use crate::sched::locals;
 use crate::sched::machine::{Machine, pin, unpin};
 use crate::sched::park;
@@ -108,6 +109,7 @@ where
         locals: Cell::new(None),
         name: Cell::new(birth.name),
         seed: Cell::new(None),
+        masks: Cell::new(0),
         limits: Cell::new(None),
     };
     // SAFETY: the header of a stack that we own.
@@ -163,8 +165,8 @@ where
     };
     let outcome = catch_unwind(AssertUnwindSafe(body));
     if g.has_locals() {
-        // A destructor may park; a request to stop could not end it by unwinding.
-        g.state.set_deaf(true);
+        // A destructor may park; a request could not end it by unwinding.
+        std::mem::forget(Deaf::begin(g));
         no_unwind("the destructor of a goroutine-local panicked", || {
             locals::drop_all(g);
         });

@@ -14,6 +14,8 @@ pub(crate) mod entry;
 #[cfg(not(gopark_loom))]
 pub(crate) mod find;
 #[cfg(not(gopark_loom))]
+pub(crate) mod frames;
+#[cfg(not(gopark_loom))]
 pub(crate) mod global;
 pub(crate) mod grant;
 #[cfg(not(gopark_loom))]
@@ -30,6 +32,8 @@ pub(crate) mod launch;
 pub(crate) mod lists;
 #[cfg(not(gopark_loom))]
 pub(crate) mod locals;
+#[cfg(not(gopark_loom))]
+pub(crate) mod lsda;
 #[cfg(not(gopark_loom))]
 pub(crate) mod machine;
 #[cfg(not(gopark_loom))]

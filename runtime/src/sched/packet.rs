@@ -16,7 +16,7 @@ use std::thread::Thread;
 
 use super::bound::Deaf;
 use super::machine::unsuspended;
-use super::park::{Cancelled, Decided, Waiter};
+use super::park::{Cancelled, Decided, Joiner};
 use super::service::deadlock::WAITING_THREADS;
 use crate::fatal::no_unwind;
 use crate::sched::header::G;
@@ -28,7 +28,7 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 /// Who waits for a result.
 #[derive(Debug)]
 pub(crate) enum Sleeper {
-    Goroutine(Waiter),
+    Goroutine(Joiner),
     Thread(Thread),
     Task(Waker),
 }
@@ -46,7 +46,7 @@ impl Sleeper {
     #[inline]
     fn decide(self) -> Woken {
         match self {
-            Sleeper::Goroutine(waiter) => Woken::Goroutine(waiter.decide()),
+            Sleeper::Goroutine(joiner) => Woken::Goroutine(joiner.decide()),
             Sleeper::Thread(thread) => Woken::Thread(thread),
             Sleeper::Task(waker) => Woken::Task(waker),
         }

@@ -13,9 +13,9 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use super::blocking;
-use super::bound;
+use super::bound::{self, Deaf};
 use super::hand_off;
-use super::interrupt;
+use super::interrupt::{self, Verdict};
 use super::machine::{After, Machine, Standing, pin, unpin, unsuspended};
 use super::run::{leave, leave_if_wanted};
 use super::shared::Shared;
@@ -23,7 +23,8 @@ use crate::queue::local::HALF;
 use crate::sched::header::{G, GRef, Wait};
 use crate::sched::place::Place;
 use crate::task::seed_state::Ask;
-use crate::task::state::{Check, Commit, State, Wake};
+use crate::task::state::{Check, Closed, Commit, State, Wake};
+use crate::task::wait_word::Between;
 
 /// The payload with which a goroutine ends that was cancelled, or whose runtime is dropped:
 /// `JoinHandle::join` gives it as the error.
@@ -43,26 +44,59 @@ pub struct Exited;
 pub struct Waiter {
     g: GRef,
     id: u64,
+    /// Void when the park is over that the waiter is for.
+    between: Between,
 }
 
 impl Waiter {
     /// Of the goroutine that is running, which is about to park.
-    pub(crate) fn of(g: &G) -> Waiter {
+    #[inline]
+    fn of(g: &G) -> Waiter {
         Waiter {
+            g: g.to_ref(),
+            id: g.state.id(),
+            between: g.wait_word.between(),
+        }
+    }
+
+    /// Ends the park that the waiter was made for: the goroutine runs next on the caller's P, or,
+    /// if the caller is no goroutine of the same runtime, soon on any. May be called from any
+    /// thread, before the goroutine has finished parking too.
+    ///
+    /// True if this ended the park: it then returns normally. False if the park was over before,
+    /// because the goroutine was cancelled, a time limit was reached, or its runtime ends: then
+    /// nothing is woken, and whatever was to be handed to the goroutine is still the caller's. No
+    /// later park of the goroutine is touched.
+    #[doc(alias = "goready")]
+    #[expect(clippy::must_use_candidate, reason = "most wakers need not know")]
+    pub fn ready(self) -> bool {
+        let g = self.g.get();
+        let wake = g
+            .state
+            .ready_once(self.id, || g.wait_word.is_still(self.between));
+        act(self.g, wake);
+        wake != Wake::Gone
+    }
+}
+
+/// The right to make a goroutine ready that is in no list, and is protected by a word of its own:
+/// that of a packet. After the wake is decided it can end no other park.
+#[derive(Debug)]
+pub(crate) struct Joiner {
+    g: GRef,
+    id: u64,
+}
+
+impl Joiner {
+    /// Of the goroutine that is running, which is about to park.
+    pub(crate) fn of(g: &G) -> Joiner {
+        Joiner {
             g: g.to_ref(),
             id: g.state.id(),
         }
     }
 
-    /// Makes the goroutine ready: it runs next on the caller's P, or, if the caller is no goroutine
-    /// of the same runtime, soon on any. May be called from any thread, before the goroutine has
-    /// finished parking too. After the goroutine's end it does nothing.
-    #[doc(alias = "goready")]
-    pub fn ready(self) {
-        self.decide().go();
-    }
-
-    /// The first half of [`Waiter::ready`]: afterwards it can end no other park.
+    /// The first half of a wake.
     #[inline]
     pub(crate) fn decide(self) -> Decided {
         Decided {
@@ -87,40 +121,75 @@ impl Decided {
     }
 }
 
-/// Unwinds a goroutine that was cancelled, whose runtime ends, or a time limit of which is reached.
+/// How a park ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parked {
+    /// It did not begin.
+    NotBegun,
+    /// A waker ended it.
+    Woken,
+    /// A request to unwind ended it. The wait may have been served since: whoever waited leaves the
+    /// place where a waker finds it, and if nothing was served there calls [`heed`].
+    Interrupted,
+}
+
+/// What a goroutine does that is about to suspend: unwinds if it was cancelled, its runtime ends, or
+/// a time limit is reached. If that must wait, because of frames that cannot be unwound, there is a
+/// mask for the suspension.
 ///
 /// # Panics
 /// Inside the closure of a park.
 #[inline]
-fn end_if_stopped(g: &G) {
+fn end_if_stopped(g: &G) -> Option<Deaf<'_>> {
     let check = g.state.check();
-    if check != Check::Go {
-        end_or_panic(g, check);
+    if check == Check::Go {
+        return None;
     }
+    end_or_panic(g, check)
 }
 
 #[cold]
-fn end_or_panic(g: &G, check: Check) {
+fn end_or_panic(g: &G, check: Check) -> Option<Deaf<'_>> {
     assert!(
         check != Check::Parking,
         "gopark: the closure that begins a park parked or yielded itself"
     );
     if std::thread::panicking() {
-        return;
+        // A limit that is due asks again after the unwinding, or at the end of the next mask.
+        g.state.take_interrupt();
+        return Some(Deaf::begin(g));
     }
-    if check == Check::Stop {
-        resume_unwind(Box::new(Cancelled));
+    match interrupt::verdict(g) {
+        Verdict::Nothing => None,
+        Verdict::Deferred => Some(Deaf::begin(g)),
+        Verdict::Unwind(reason) => resume_unwind(interrupt::take(g, reason)),
     }
-    if let Some(reason) = interrupt::reason(g) {
-        resume_unwind(reason);
+}
+
+/// After a park that a request has ended, and nobody has served: unwinds. Comes back if the request
+/// is over, masked, or must wait: then the wait goes on.
+#[cold]
+pub(crate) fn heed(g: &G) {
+    drop(end_if_stopped(g));
+}
+
+/// Whether [`heed`] would unwind.
+#[cold]
+pub(crate) fn must_heed(g: &G) -> bool {
+    if g.state.check() == Check::Go || std::thread::panicking() {
+        return false;
     }
+    let verdict = interrupt::verdict(g);
+    interrupt::renew(g);
+    matches!(verdict, Verdict::Unwind(_))
 }
 
 /// Unwinds a goroutine that was cancelled before it ran.
 #[inline]
 pub(crate) fn begin(g: &G) {
     if g.state.check() == Check::Interrupt {
-        end_or_panic(g, Check::Interrupt);
+        drop(end_or_panic(g, Check::Interrupt));
     }
 }
 
@@ -145,16 +214,17 @@ pub(crate) fn ask(place: Place, id: u64, what: Ask) {
     }
 }
 
-/// Runs `f` on the goroutine `g`, which runs: the end of its runtime does not end a park in it.
+/// Runs `f` on the goroutine `g`, which runs: no request that comes from outside of `f` ends a park
+/// in it.
 pub(crate) fn undisturbed<T>(g: &G, f: impl FnOnce() -> T) -> T {
-    let _deaf = bound::Deaf::begin(g);
+    let _deaf = Deaf::begin(g);
     f()
 }
 
 /// Lets others run. Returns at once when nobody wants to.
 #[inline(never)]
 pub(crate) fn yield_now(g: &G) {
-    end_if_stopped(g);
+    drop(end_if_stopped(g));
     if std::thread::panicking() {
         return;
     }
@@ -193,17 +263,28 @@ fn yield_otherwise(g: &G, m: &Machine, standing: Standing) {
 /// Waits for the token.
 #[inline(never)]
 pub(crate) fn park_by_token(g: &G) {
-    end_if_stopped(g);
-    if g.state.take_token() {
-        return;
+    loop {
+        let masked = end_if_stopped(g);
+        if g.state.take_token() {
+            return;
+        }
+        if is_tied(g) {
+            park_by_token_tied(g);
+        } else {
+            let m = pin(g);
+            note_park(g, m, Wait::Park);
+            leave(g, m, After::CommitByToken(g.to_ref()));
+        }
+        if !g.state.was_ended() {
+            return;
+        }
+        // A token that came after the request has served the wait.
+        drop(masked);
+        g.state.clear_ended();
+        if g.state.take_token() {
+            return;
+        }
     }
-    if is_tied(g) {
-        return park_by_token_tied(g);
-    }
-    let m = pin(g);
-    note_park(g, m, Wait::Park);
-    leave(g, m, After::CommitByToken(g.to_ref()));
-    end_if_stopped(g);
 }
 
 /// Whether a park of `g` is not just a switch: it is bound to its thread, in a blocking call, or
@@ -217,7 +298,7 @@ fn is_tied(g: &G) -> bool {
 #[inline(never)]
 fn park_by_token_tied(g: &G) {
     let _back = blocking::Interrupted::of(g);
-    let unwinding = bound::Deaf::while_unwinding(g);
+    let unwinding = Deaf::while_unwinding(g);
     let m = pin(g);
     note_park(g, m, Wait::Park);
     if unwinding.is_some() || g.bound.get() != 0 {
@@ -225,53 +306,127 @@ fn park_by_token_tied(g: &G) {
     } else {
         leave(g, m, After::CommitByToken(g.to_ref()));
     }
-    end_if_stopped(g);
 }
 
 /// Parks if `publish` says so; somebody then calls `ready`.
 ///
 /// The phase is `Parking` while `publish` runs: it must not park or yield.
 #[inline(never)]
-pub(crate) fn park_with(g: &G, why: Wait, publish: impl FnOnce() -> bool) {
-    park_begun(g, why, State::begin_park, publish);
+pub(crate) fn park_with(g: &G, why: Wait, publish: impl FnOnce() -> bool) -> Parked {
+    let parked = park_begun(g, why, State::begin_park, publish);
+    if parked == Parked::Interrupted {
+        g.state.clear_ended();
+    }
+    parked
 }
 
 /// Waits for the token, or for a wake by whoever `publish` told of the wait.
 #[inline(never)]
-pub(crate) fn park_by_token_with(g: &G, publish: impl FnOnce()) {
+pub(crate) fn park_by_token_with(g: &G, publish: impl FnOnce()) -> Parked {
     let publish = || {
         publish();
         true
     };
-    park_begun(g, Wait::Park, State::begin_park_by_token, publish);
+    let parked = park_begun(g, Wait::Park, State::begin_park_by_token, publish);
+    if parked == Parked::Interrupted {
+        g.state.clear_ended();
+    }
+    parked
+}
+
+/// Parks until somebody uses the waiter that `publish` is given, if it says so.
+#[inline]
+pub(crate) fn park_raw(g: &G, publish: impl FnOnce(Waiter) -> bool) {
+    struct Void<'a>(&'a G);
+    impl Drop for Void<'_> {
+        fn drop(&mut self) {
+            self.0.wait_word.void();
+        }
+    }
+    let publish = || {
+        let void = Void(g);
+        let published = publish(Waiter::of(g));
+        if published {
+            std::mem::forget(void);
+        }
+        published
+    };
+    if park_begun(g, Wait::Raw, State::begin_park, publish) == Parked::Interrupted {
+        park_raw_again(g);
+    }
+}
+
+/// A request has ended a raw park: the goroutine unwinds, or waits on for the same waiter.
+#[cold]
+#[inline(never)]
+fn park_raw_again(g: &G) {
+    loop {
+        let unwinding = Deaf::while_unwinding(g);
+        let verdict = match unwinding {
+            None => interrupt::verdict(g),
+            Some(_) => {
+                g.state.take_interrupt();
+                Verdict::Nothing
+            }
+        };
+        if let Verdict::Unwind(reason) = verdict {
+            // Before it is asked whether the waiter came: one that comes later does nothing.
+            g.wait_word.void();
+            if g.state.close_ended() == Closed::Void {
+                resume_unwind(interrupt::take(g, reason));
+            }
+            return interrupt::renew(g);
+        }
+        // A request that must wait would end the park again.
+        let masked = (verdict == Verdict::Deferred).then(|| Deaf::begin(g));
+        let _back = blocking::Interrupted::of(g);
+        if g.state.resume_park() == Closed::Woken {
+            return;
+        }
+        suspend(g, Wait::Raw, unwinding.is_some());
+        drop((masked, unwinding));
+        if !g.state.was_ended() {
+            return;
+        }
+    }
 }
 
 #[inline(always)]
-fn park_begun(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> bool) {
+fn park_begun(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> bool) -> Parked {
     struct Abort<'a>(&'a G);
     impl Drop for Abort<'_> {
         fn drop(&mut self) {
             self.0.state.abort_park();
         }
     }
-    end_if_stopped(g);
+    let _masked = end_if_stopped(g);
     let _back = blocking::Interrupted::of(g);
     // Before the park begins: a request to stop may come while `publish` runs.
-    let unwinding = bound::Deaf::while_unwinding(g);
+    let unwinding = Deaf::while_unwinding(g);
     begin(&g.state);
     let abort = Abort(g);
     if !publish() {
-        return;
+        return Parked::NotBegun;
     }
     std::mem::forget(abort);
+    suspend(g, why, unwinding.is_some());
+    // Nothing but this: a request that came after the wake is for the next suspension.
+    if g.state.was_ended() {
+        return Parked::Interrupted;
+    }
+    Parked::Woken
+}
+
+/// Leaves the stack, or sleeps with the thread, until the park ends that has begun.
+#[inline(always)]
+fn suspend(g: &G, why: Wait, is_unwinding: bool) {
     let m = pin(g);
     note_park(g, m, why);
-    if unwinding.is_some() || g.bound.get() != 0 {
+    if is_unwinding || g.bound.get() != 0 {
         bound::park(g, m, |g| g.state.commit_park());
     } else {
         leave(g, m, After::Commit(g.to_ref()));
     }
-    end_if_stopped(g);
 }
 
 /// Notes a park for reports and counts. An M that has lost its P notices here: `leave` wants to
