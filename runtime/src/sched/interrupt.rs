@@ -233,8 +233,14 @@ fn tell_blocked(g: &G) {
     ));
 }
 
-/// Follows a request: the payload of the unwinding.
+/// Follows a request: the payload of the unwinding. Others that there are ask again.
 pub(crate) fn take(g: &G, reason: Reason) -> Box<dyn std::any::Any + Send> {
+    let payload = follow(g, reason);
+    renew(g);
+    payload
+}
+
+fn follow(g: &G, reason: Reason) -> Box<dyn std::any::Any + Send> {
     match reason {
         Reason::Stop => Box::new(Cancelled),
         Reason::Cancel => {

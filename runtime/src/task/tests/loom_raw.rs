@@ -32,7 +32,8 @@ impl Fake {
     /// A wake; gives what it was.
     fn note(&self, wake: Wake) -> Wake {
         if wake == Wake::Enqueue {
-            self.resumed.fetch_add(1, Ordering::Relaxed);
+            // Release: as the queue that the goroutine goes through; pairs with `rest`.
+            self.resumed.fetch_add(1, Ordering::Release);
         }
         wake
     }
@@ -40,7 +41,7 @@ impl Fake {
     /// Waits, after a commit, until somebody resumes the goroutine.
     fn rest(&self, commit: Commit) {
         if commit == Commit::Parked {
-            while self.resumed.load(Ordering::Relaxed) == 0 {
+            while self.resumed.load(Ordering::Acquire) == 0 {
                 thread::yield_now();
             }
             self.resumed.store(0, Ordering::Relaxed);
