@@ -17,6 +17,7 @@ use gopark::{Cancelled, JoinSet, chan, raw, select};
 use gopark_tests::{block_on, run, run_calmly, spin, wait_until};
 
 const LONG: Duration = Duration::from_secs(1000);
+const LIMIT: Duration = Duration::from_millis(4);
 
 type Wait = Box<dyn FnOnce() -> bool + Send>;
 type Serve = Box<dyn FnOnce()>;
@@ -465,33 +466,50 @@ fn a_cancel_that_ends_a_join_leaves_the_result_to_nobody() {
     });
 }
 
-/// The limit passes while the receiver is ready, and has not run.
+/// The limit passes while the receiver is ready, and has not run: its P is busy.
 #[test]
 fn a_limit_does_not_drop_a_message() {
-    for cap in [0, 1, 5] {
-        run_calmly(|| {
+    for cap in [0, 1, 5, 0, 1, 5] {
+        run(1, || {
             let (tx, rx) = chan::bounded::<u64>(cap);
-            let limit = Duration::from_millis(20);
-            let receiver = gopark::spawn(move || timeout(limit, || rx.recv()));
+            let receiver = gopark::spawn(move || {
+                let first = timeout(LIMIT, || rx.recv());
+                (first, rx.recv_timeout(LONG))
+            });
             (0..3).for_each(|_| gopark::yield_now());
             tx.send(7).unwrap();
-            spin(2 * limit);
-            assert_eq!(receiver.join().unwrap(), Ok(Ok(7)), "capacity {cap}");
+            spin(8 * LIMIT);
+            drop(tx);
+            let (first, second) = receiver.join().unwrap();
+            // A receive that is ended before the send leaves the message to the next.
+            let got = [first.is_ok_and(|got| got == Ok(7)), second == Ok(7)];
+            assert!(
+                got[0] != got[1],
+                "capacity {cap}: {first:?}, then {second:?}"
+            );
         });
     }
 }
 
 #[test]
 fn a_limit_does_not_deny_a_message_that_was_delivered() {
-    run_calmly(|| {
-        let (tx, rx) = chan::bounded::<u64>(0);
-        let limit = Duration::from_millis(20);
-        let sender = gopark::spawn(move || timeout(limit, || tx.send(7)));
-        (0..3).for_each(|_| gopark::yield_now());
-        assert_eq!(rx.recv(), Ok(7));
-        spin(2 * limit);
-        assert_eq!(sender.join().unwrap(), Ok(Ok(())));
-    });
+    for cap in [0, 1, 0, 1] {
+        run(1, || {
+            let (tx, rx) = chan::bounded::<u64>(cap);
+            (0..cap).for_each(|_| tx.send(4).unwrap());
+            let sender = gopark::spawn(move || timeout(LIMIT, || tx.send(7)));
+            (0..3).for_each(|_| gopark::yield_now());
+            let first = rx.recv_timeout(LONG).ok();
+            spin(8 * LIMIT);
+            let sent = sender.join().unwrap();
+            let got = [first, rx.try_recv().ok()];
+            assert_eq!(
+                got.contains(&Some(7)),
+                sent == Ok(Ok(())),
+                "capacity {cap}: {got:?}"
+            );
+        });
+    }
 }
 
 /// A condition variable: the wake that a waiter cannot use, because it unwinds before it has the

@@ -309,10 +309,12 @@ fn recv_or_unwind(chan: &Ints, wait: Wait) -> Option<u32> {
             state
         };
         let slot = Slot::new(None);
-        if wait(chan, state, &slot) == Some(Told::Served) {
+        let told = wait(chan, state, &slot);
+        if told == Some(Told::Served) {
             return slot.into_inner();
         }
-        if parker::has_unwound() {
+        // Unwound, or its time is over.
+        if parker::has_unwound() || told == Some(Told::Nothing) {
             return None;
         }
     }
@@ -324,13 +326,13 @@ fn wait(chan: &Ints, state: Guard<'_, super::State<u32>>, slot: &Slot<u32>) -> O
     chan.recv_wait(state, slot, NEVER)
 }
 
-/// A wait with a deadline that never comes: it is claimed by its ticket.
+/// A wait with a deadline: it is claimed by its ticket.
 fn wait_with_a_ticket(
     chan: &Ints,
     state: Guard<'_, super::State<u32>>,
     slot: &Slot<u32>,
 ) -> Option<Told> {
-    chan.recv_wait(state, slot, NEVER - 2)
+    chan.recv_wait(state, slot, SOON)
 }
 
 /// A wait that follows the request without a look at what it was told.
