@@ -56,10 +56,9 @@ impl Goroutine {
     /// with [`Cancelled`](crate::Cancelled), and destructors run. One that has not begun drops its
     /// closure instead of running it.
     ///
-    /// A wait that was served before it is unwound returns normally, and the goroutine unwinds at its
-    /// next suspension: nothing that was handed to it is lost. Inside of
-    /// [`mask_cancel`](fn@crate::mask_cancel), and in a callback of foreign code, it goes on until
-    /// that is over.
+    /// A wait that was served returns normally, and the goroutine unwinds at its next suspension:
+    /// nothing that was handed to it is lost. Inside of [`mask_cancel`](fn@crate::mask_cancel), and
+    /// in a callback of foreign code, the goroutine goes on until that is over.
     ///
     /// A goroutine that neither waits nor yields is not ended, nor is one that unwinds already: its
     /// destructors may wait. It unwinds once for all calls before that: if it catches the unwinding

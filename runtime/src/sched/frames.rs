@@ -2,21 +2,21 @@
 //!
 //! Unwinding into a frame that does not unwind ends the process: a Rust function with the ABI "C",
 //! a C++ function with `noexcept`, or C code without unwind tables. A callback of foreign code is
-//! the usual case. The unwinder tells nobody before: its search calls such a frame a handler. So a
-//! goroutine that is asked to unwind walks its frames first, and reads in the tables of each what
-//! the frame would do.
+//! the usual case. The unwinder does not tell in advance: its search takes such a frame for a
+//! handler. So a goroutine that is asked to unwind walks its frames first, and reads in the table
+//! of each what the frame would do.
 //!
 //! | a frame's table says                         | the walk                                       |
 //! |----------------------------------------------|------------------------------------------------|
 //! | nothing, or cleanup only                     | goes on                                        |
-//! | it catches                                   | goes on, and remembers the catch               |
+//! | it catches                                   | goes on, and remembers the catch; a second one: free |
 //! | it ends the process                          | stops: free if a catch was remembered          |
 //!
 //! The last frames of each goroutine catch, so a walk that ends without a catch has met a frame
 //! without tables.
 //!
-//! A catch counts if the unwinding ends there. `timeout` and `scope` pass on what is not theirs, so
-//! their catches are known by the addresses of [`catch_in_limit`] and [`catch_in_scope`] and
+//! A catch counts if the unwinding ends there. `timeout` and `scope` pass on what is not theirs.
+//! Their catches are known by the addresses of [`catch_in_limit`] and [`catch_in_scope`], and
 //! forgotten; those of `timeout` are counted, because the unwinding for a limit ends at its own.
 //!
 //! The tables are those of the Itanium C++ ABI (`.gcc_except_table`), read as Rust's personality
@@ -43,14 +43,14 @@ pub(crate) struct Reach {
     pub(crate) limits: usize,
 }
 
-/// What catches, and passes on what it does not know.
+/// The calls that catch, and pass on what is not theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Catch {
     Limit,
     Scope,
 }
 
-/// `catch_unwind` for what the walk must know.
+/// `catch_unwind` for a call that the walk must know.
 pub(crate) fn catch<T>(what: Catch, f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     let mut f = Some(f);
     let mut value = None;
@@ -98,7 +98,7 @@ unsafe extern "C-unwind" {
 #[derive(Debug, Default)]
 struct Walk {
     reach: Reach,
-    /// A catch that is none of ours, as far as is known.
+    /// The last catch is not known to pass on what comes.
     has_catch: bool,
 }
 

@@ -177,49 +177,51 @@ pub(crate) enum Verdict {
 
 /// What the running goroutine `g` must do now.
 ///
-/// The bit that made it look is taken. Who does not unwind after `Deferred` or `Unwind` puts it
-/// back ([`renew`]).
+/// The bit that made the goroutine look is taken. If it does not unwind after `Deferred` or
+/// `Unwind`, it puts the bit back ([`renew`]).
 #[cold]
 pub(crate) fn verdict(g: &G) -> Verdict {
-    let masks = g.masks.get();
-    // Before the look at the limits: one that becomes due meanwhile asks again.
+    // Before the look at the limits: a limit that becomes due meanwhile asks again.
     g.state.take_interrupt();
     let limits = g.limits.take();
-    let due = |at: usize| {
-        let timers = limits.as_deref().map_or(&[][..], Vec::as_slice);
-        matches!(timers[at].action(), Action::Interrupt(alarm) if alarm.is_due(masks))
-    };
-    let count = limits.as_deref().map_or(0, Vec::len);
-    let asked = g.state.requests();
-    let is_ended = masks == 0 && (asked.stop || asked.cancel);
-    let verdict = if is_ended || (0..count).any(due) {
-        let reach = frames::reach();
-        let is_in_reach = |at: &usize| reach.is_free || count - 1 - at < reach.limits;
-        if is_ended && reach.is_free {
-            Verdict::Unwind(match asked.stop {
-                true => Reason::Stop,
-                false => Reason::Cancel,
-            })
-        } else if let Some(at) = (0..count).filter(|at| due(*at)).find(is_in_reach) {
-            Verdict::Unwind(Reason::Limit(at))
-        } else {
-            if asked.stop {
-                tell_blocked(g);
-            }
-            Verdict::Deferred
-        }
-    } else {
-        Verdict::Nothing
-    };
+    let verdict = judge(g, limits.as_deref().map_or(&[], Vec::as_slice));
     g.limits.set(limits);
     verdict
 }
 
-/// A goroutine cannot be unwound at the end of its runtime: says so, once in a process.
+fn judge(g: &G, limits: &[Arc<Timer>]) -> Verdict {
+    let masks = g.masks.get();
+    let due = |at: &usize| match limits[*at].action() {
+        Action::Interrupt(alarm) => alarm.is_due(masks),
+        Action::Spawn(_) => false,
+    };
+    let asked = g.state.requests();
+    let must_end = masks == 0 && (asked.stop || asked.cancel);
+    if !must_end && !(0..limits.len()).any(|at| due(&at)) {
+        return Verdict::Nothing;
+    }
+    let reach = frames::reach();
+    if must_end && reach.is_free {
+        return Verdict::Unwind(match asked.stop {
+            true => Reason::Stop,
+            false => Reason::Cancel,
+        });
+    }
+    let is_in_reach = |at: &usize| reach.is_free || limits.len() - 1 - at < reach.limits;
+    if let Some(at) = (0..limits.len()).filter(due).find(is_in_reach) {
+        return Verdict::Unwind(Reason::Limit(at));
+    }
+    if must_end && asked.stop {
+        tell_blocked(g);
+    }
+    Verdict::Deferred
+}
+
+/// Warns that a goroutine cannot be unwound at the end of its runtime, once in a process.
 #[cold]
 fn tell_blocked(g: &G) {
     static TOLD: AtomicBool = AtomicBool::new(false);
-    // Not under a lock: the next look will tell.
+    // A pinned caller may hold a lock: the next look tells.
     if g.machine().pin.is_set() || TOLD.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -260,13 +262,16 @@ fn follow(g: &G, reason: Reason) -> Box<dyn std::any::Any + Send> {
     }
 }
 
-/// Asks `g` to look again, if a limit is due that it has not followed.
+/// Asks the goroutine to look again, if a limit is due that it has not followed. For the owner.
 pub(crate) fn renew(g: &G) {
     let Some(limits) = g.limits.take() else {
         return;
     };
     let masks = g.masks.get();
-    let is_due = |timer: &Arc<Timer>| matches!(timer.action(), Action::Interrupt(alarm) if alarm.is_due(masks));
+    let is_due = |timer: &Arc<Timer>| match timer.action() {
+        Action::Interrupt(alarm) => alarm.is_due(masks),
+        Action::Spawn(_) => false,
+    };
     if limits.iter().any(is_due) {
         g.state.renew_interrupt();
     }

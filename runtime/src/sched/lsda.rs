@@ -42,7 +42,6 @@ impl Reader {
     /// # Safety
     /// There is a number of `bytes` bytes at the place, 8 at most.
     unsafe fn fixed(&mut self, bytes: u32) -> usize {
-        // SAFETY: passed on.
         (0..bytes).fold(0, |sum, n| {
             // SAFETY: passed on, byte by byte.
             sum | usize::from(unsafe { self.byte() }) << (8 * n)
@@ -74,7 +73,6 @@ impl Reader {
     /// # Safety
     /// There is such a number at the place.
     unsafe fn encoded(&mut self, encoding: u8) -> Option<usize> {
-        // SAFETY: passed on, in each case.
         Some(match encoding & FORM {
             // SAFETY: as above.
             0x00 => unsafe { self.fixed(usize::BITS / 8) },

@@ -79,8 +79,8 @@ impl Waiter {
     }
 }
 
-/// The right to make a goroutine ready that is in no list, and is protected by a word of its own:
-/// that of a packet. After the wake is decided it can end no other park.
+/// The right to make a goroutine ready that joins another: the word of the packet protects it.
+/// After the wake is decided it can end no other park.
 #[derive(Debug)]
 pub(crate) struct Joiner {
     g: GRef,
@@ -129,13 +129,13 @@ pub(crate) enum Parked {
     NotBegun,
     /// A waker ended it.
     Woken,
-    /// A request to unwind ended it. The wait may have been served since: whoever waited leaves the
-    /// place where a waker finds it, and if nothing was served there calls [`heed`].
+    /// A request to unwind ended it. The wait may have been served since: the caller leaves the
+    /// place where a waker finds it, and calls [`heed`] if nothing was served there.
     Interrupted,
 }
 
-/// What a goroutine does that is about to suspend: unwinds if it was cancelled, its runtime ends, or
-/// a time limit is reached. If that must wait, because of frames that cannot be unwound, there is a
+/// Unwinds the running goroutine, which is about to suspend, if it was cancelled, its runtime ends,
+/// or a time limit is reached. If that must wait, because of frames that cannot be unwound, gives a
 /// mask for the suspension.
 ///
 /// # Panics
@@ -156,7 +156,7 @@ fn end_or_panic(g: &G, check: Check) -> Option<Deaf<'_>> {
         "gopark: the closure that begins a park parked or yielded itself"
     );
     if std::thread::panicking() {
-        // A limit that is due asks again after the unwinding, or at the end of the next mask.
+        // A limit that is due asks again when the mask has ended.
         g.state.take_interrupt();
         return Some(Deaf::begin(g));
     }
@@ -167,8 +167,8 @@ fn end_or_panic(g: &G, check: Check) -> Option<Deaf<'_>> {
     }
 }
 
-/// After a park that a request has ended, and nobody has served: unwinds. Comes back if the request
-/// is over, masked, or must wait: then the wait goes on.
+/// Unwinds, after a park that a request has ended and that was not served. Comes back if the
+/// request is over, masked, or must wait: then the wait goes on.
 #[cold]
 pub(crate) fn heed(g: &G) {
     drop(end_if_stopped(g));
@@ -410,7 +410,7 @@ fn park_begun(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> boo
     }
     std::mem::forget(abort);
     suspend(g, why, unwinding.is_some());
-    // Nothing but this: a request that came after the wake is for the next suspension.
+    // A request that came after the wake has not set it, and is for the next suspension.
     if g.state.was_ended() {
         return Parked::Interrupted;
     }

@@ -1,10 +1,10 @@
 //! The life-cycle word of a goroutine.
 //!
 //! ```text
-//!   63  13  12 11    10      9         8           7         6      5       4        3       2..0
-//!  +------+-----+-------+--------+-----------+-----------+------+-------+------+----------+-------+
-//!  |  id  | GEN | ENDED | CANCEL | INTERRUPT | DELIVERED | DEAF | TOKEN | STOP | BY_TOKEN | phase |
-//!  +------+-----+-------+--------+-----------+-----------+------+-------+------+----------+-------+
+//!  63 13 12 11   10      9         8           7        6      5      4        3      2..0
+//!  +----+-----+-------+--------+-----------+-----------+------+-------+------+----------+-----+
+//!  | id | GEN | ENDED | CANCEL | INTERRUPT | DELIVERED | DEAF | TOKEN | STOP | BY_TOKEN |phase|
+//!  +----+-----+-------+--------+-----------+-----------+------+-------+------+----------+-----+
 //! ```
 //!
 //! This file owns the word: no other file names a bit or an ordering. Each method is one
@@ -73,9 +73,9 @@ const BY_TOKEN: u64 = 1 << 3;
 const STOP: u64 = 1 << 4;
 /// An `unpark` came while nobody was parked by token.
 const TOKEN: u64 = 1 << 5;
-/// The goroutine masks requests (it unwinds, drops its locals, or asked for it): `STOP` and `CANCEL`
-/// do not end its parks. `INTERRUPT` does, because the limit may have been set behind the mask: the
-/// owner looks, and parks again.
+/// The goroutine masks requests: it unwinds, drops its locals, or asked for it. `STOP` and `CANCEL`
+/// do not end its parks. `INTERRUPT` does, because the limit may have been set inside of the mask:
+/// the owner looks, and parks again.
 const DEAF: u64 = 1 << 6;
 /// The waker that took the goroutine's wait has delivered its wake.
 const DELIVERED: u64 = 1 << 7;

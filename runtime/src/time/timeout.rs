@@ -33,15 +33,15 @@ impl From<Elapsed> for io::Error {
 /// waits in, or its next one that may suspend, unwinds, destructors run, and the result is
 /// [`Elapsed`].
 ///
-/// A wait that was served before it is unwound returns normally: a message that was handed over, a
-/// permit, a lock, a result is never lost, and the limit takes effect at the next suspension. If `f`
-/// returns before that, its value is the result, however late: `timeout(d, || sender.send(value))`
+/// A wait that was served returns normally, and the limit takes effect at the next suspension: a
+/// message, a permit, a lock or a result that was handed over is not lost. If `f` returns before
+/// the next suspension, its value is the result, however late: `timeout(d, || sender.send(value))`
 /// does not give [`Elapsed`] for a message that was delivered.
 ///
 /// A function that neither waits nor yields is not ended, nor is a function that unwinds already.
 /// Limits nest; of several that are over the outermost counts. `f` is ended once: if it catches the
 /// unwinding (`catch_unwind`), it has had it. A limit inside of
-/// [`mask_cancel`](fn@crate::mask_cancel) ends waits there; one that was set outside does not.
+/// [`mask_cancel`](fn@crate::mask_cancel) ends waits there; a limit from outside does not.
 /// A wait in a callback of foreign code is not ended: see `mask_cancel`.
 ///
 /// On a plain thread `f` runs without a limit: nothing could end its waits.

@@ -181,13 +181,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// wait does not begin, and no node is in a list.
 ///
 /// Of a goroutine it unwinds as every park does, if the wait has not been served. Whatever the end,
-/// the caller then takes what is left of its nodes out of the lists, under their locks, also when it
-/// unwinds.
+/// the caller then takes what is left of its nodes out of the lists, under their locks, also when
+/// it unwinds.
 ///
-/// | the wait is                             | what decides whether it was served before a request |
-/// |-----------------------------------------|-----------------------------------------------------|
-/// | in one list, without a deadline         | the lock of the list: the caller looks after [`Ended::Interrupted`], and calls [`heed`] |
-/// | in several, or with a deadline          | the ticket, here                                    |
+/// | the wait is                     | whether it was served before a request is decided by      |
+/// |---------------------------------|-----------------------------------------------------------|
+/// | in one list, without a deadline | the list: after [`Ended::Interrupted`] the caller looks under the lock, and calls [`heed`] |
+/// | in several, or with a deadline  | the ticket, here                                          |
 ///
 /// # Panics
 /// On a plain thread of a forked child.
@@ -223,7 +223,7 @@ pub(crate) fn park(
     }
 }
 
-/// After [`Ended::Interrupted`], when the wait has not been served: unwinds, or comes back, and the
+/// Unwinds after [`Ended::Interrupted`], when the wait has not been served; or comes back, and the
 /// wait goes on. Nothing of the wait is in a list any more, or a destructor takes it out.
 #[cold]
 pub(crate) fn heed() {

@@ -7,8 +7,8 @@
 //! A deadline comes at once: from the moment that the nodes are in their lists, time tries to take
 //! the wait. The checker lets others be faster, or not.
 //!
-//! A thread of the model may be asked to unwind ([`cancel`]). Where a goroutine would unwind, it
-//! notes that ([`has_unwound`]) and returns: the test acts as the unwinding would. It is asked once.
+//! A thread of the model may be asked to unwind ([`cancel`]), once. Where a goroutine would unwind,
+//! the thread notes that ([`has_unwound`]) and returns: the test acts as the unwinding would.
 
 use std::ptr;
 
