@@ -104,7 +104,8 @@ pub use crate::{
     api::scope::{Scope, ScopedJoinHandle, scope},
     api::spawn::{go, spawn},
     api::thread::{
-        OsThreadGuard, blocking, exit, lock_os_thread, no_preempt, on_thread_stack, remaining_stack,
+        OsThreadGuard, blocking, exit, lock_os_thread, mask_cancel, no_preempt, on_thread_stack,
+        remaining_stack,
     },
     sched::park::{Cancelled, Exited},
     time::park_timeout,

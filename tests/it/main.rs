@@ -3,6 +3,7 @@
 mod attributes;
 mod bad_input;
 mod blocking;
+mod callbacks;
 mod cancel;
 mod chan;
 mod chan_ends;
@@ -55,6 +56,7 @@ mod seeds;
 mod select;
 mod select_ready;
 mod select_rules;
+mod served;
 mod signals;
 mod spawning;
 mod stacks;

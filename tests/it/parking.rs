@@ -92,7 +92,7 @@ fn raw_park_and_ready_lose_no_wake() {
             while ended.load(Ordering::Relaxed) == 0 {
                 let waiter = shared.lock().unwrap().take();
                 match waiter {
-                    Some(waiter) => waiter.ready(),
+                    Some(waiter) => assert!(waiter.ready()),
                     None => gopark::yield_now(),
                 }
             }

@@ -2,6 +2,7 @@
 //!
 //! `GOPARK_SEED` repeats a run, `GOPARK_STRESS_ROUNDS` makes it longer.
 
+mod served;
 mod storm;
 
 use std::process::Command;

@@ -2,8 +2,9 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{UnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{UnwindSafe, resume_unwind};
 
+use crate::sched::frames::{self, Catch};
 use crate::sched::header::G;
 use crate::sched::interrupt::{self, Kind};
 use crate::sched::park;
@@ -58,6 +59,10 @@ impl Goroutine {
     /// Cancels the goroutine: the call that it waits in, or its next one that may suspend, unwinds
     /// with [`Cancelled`](crate::Cancelled), and destructors run. One that has not begun drops its
     /// closure instead of running it.
+    ///
+    /// A wait that was served returns normally, and the goroutine unwinds at its next suspension:
+    /// nothing that was handed to it is lost. Inside of [`mask_cancel`](fn@crate::mask_cancel), and
+    /// in a callback of foreign code, the goroutine goes on until that is over.
     ///
     /// A goroutine that neither waits nor yields is not ended, nor is one that unwinds already: its
     /// destructors may wait. It unwinds once for all calls before that: if it catches the unwinding
@@ -146,7 +151,7 @@ pub fn park() {
 /// # }) }
 /// ```
 pub fn catch_panic<T>(f: impl FnOnce() -> T + UnwindSafe) -> Result<T, Box<dyn Any + Send>> {
-    catch_unwind(f).map_err(|payload| match interrupt::kind(&*payload) {
+    frames::catch(Catch::Scope, f).map_err(|payload| match interrupt::kind(&*payload) {
         Kind::Panic => payload,
         Kind::Exit | Kind::Request => resume_unwind(payload),
     })

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::api::goroutine::Goroutine;
 use crate::sched::header::{self, G};
 use crate::sched::packet::{Receiver, Sleeper};
-use crate::sched::park;
+use crate::sched::park::{self, Joiner, Parked};
 use crate::sys::fork;
 use crate::task::packet_state::{Wait, Withdraw};
 
@@ -40,13 +40,16 @@ impl<T> JoinHandle<T> {
     pub fn join(mut self) -> Result<T, Box<dyn Any + Send>> {
         let receiver = &mut self.receiver;
         match G::current() {
-            // A stale wake may end a park.
             Some(me) => {
+                let mut parked = Parked::NotBegun;
                 while receiver.withdraw() == Withdraw::Pending {
+                    if parked == Parked::Interrupted {
+                        park::heed(me);
+                    }
                     let receiver = &mut *receiver;
-                    let waiter = park::Waiter::of(me);
-                    park::park_with(me, header::Wait::Join, move || {
-                        receiver.register(Sleeper::Goroutine(waiter)) == Wait::Sleep
+                    let joiner = Joiner::of(me);
+                    parked = park::park_with(me, header::Wait::Join, move || {
+                        receiver.register(Sleeper::Goroutine(joiner)) == Wait::Sleep
                     });
                 }
             }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::io;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use crate::api::future::ScopedJoinFuture;
@@ -13,6 +13,7 @@ use crate::api::goroutine::Goroutine;
 use crate::api::join::JoinHandle;
 use crate::api::spawn::{Home, spawn_in};
 use crate::fatal::no_unwind;
+use crate::sched::frames::{self, Catch};
 use crate::sched::header::G;
 use crate::sched::interrupt::{self, Kind};
 use crate::sched::launch::Options;
@@ -83,7 +84,7 @@ where
         scope: PhantomData,
         env: PhantomData,
     };
-    let outcome = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    let outcome = frames::catch(Catch::Scope, || f(&scope));
     end(&scope.children, outcome)
 }
 
@@ -97,7 +98,7 @@ fn end<T>(children: &Children, outcome: Outcome<T>) -> T {
             payload
         }
     });
-    let request = catch_unwind(AssertUnwindSafe(|| children.wait())).err();
+    let request = frames::catch(Catch::Scope, || children.wait()).err();
     if let Some(payload) = request {
         if fork::is_child() {
             // The goroutines are no more.

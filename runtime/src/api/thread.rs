@@ -7,7 +7,7 @@ use crate::sched::blocking::Blocking;
 use crate::sched::bound;
 use crate::sched::header::{G, GRef};
 use crate::sched::interrupt::assert_unwinds;
-use crate::sched::park::Exited;
+use crate::sched::park::{self, Exited};
 use crate::sched::thread_stack;
 use crate::sys::thread;
 
@@ -53,6 +53,50 @@ pub fn blocking<T>(f: impl FnOnce() -> T) -> T {
 pub fn no_preempt<T>(f: impl FnOnce() -> T) -> T {
     match G::current() {
         Some(g) => bound::no_preempt(g, f),
+        None => f(),
+    }
+}
+
+/// Runs `f`, whose waits are not ended by what comes from outside of it: cancelling the goroutine,
+/// a time limit that was set before, and the end of the runtime wait until `f` has returned. They
+/// take effect at the first suspension after that, not at the return, so the value of `f` is not
+/// lost ([`yield_now`](fn@crate::yield_now) is such a suspension). Nests: the outermost call
+/// counts. A [`timeout`](fn@crate::time::timeout) that is set inside of `f` works as usual.
+///
+/// The end of the runtime waits for `f`: a wait that may last for ever needs a time limit of its
+/// own. Outside a goroutine it just runs `f`.
+///
+/// # Callbacks
+///
+/// An unwinding must not reach a function with the ABI "C", nor C code above it: the process would
+/// be aborted. A callback that waits says so by this function, or catches the unwinding
+/// (`catch_unwind`) and returns an error:
+///
+/// ```
+/// extern "C" fn on_event(_data: *mut std::ffi::c_void) -> i32 {
+///     gopark::mask_cancel(|| {
+///         gopark::time::sleep(std::time::Duration::from_millis(1));
+///     });
+///     0
+/// }
+/// # // SAFETY: no thread-local borrows here.
+/// # unsafe { gopark::run(|| {
+/// let calls = gopark::spawn(|| on_event(std::ptr::null_mut()));
+/// calls.cancel();
+/// let _ = calls.join();
+/// # }) }
+/// ```
+///
+/// Without either, a goroutine that is asked to unwind looks at its frames first, and goes on as if
+/// `f` were the whole callback. Not all foreign frames can be recognised: C++ code with `noexcept`
+/// that clang compiled, and what catches an unwinding and resumes it later, look like a frame that
+/// catches.
+///
+/// # Panics
+/// With the payload of a panic of `f`.
+pub fn mask_cancel<T>(f: impl FnOnce() -> T) -> T {
+    match G::current() {
+        Some(g) => park::undisturbed(g, f),
         None => f(),
     }
 }

@@ -4,7 +4,7 @@
 //! node in a list of the channel, without releasing the lock in between: see `place.rs`.
 //!
 //! Modelled in `tests/loom_chan.rs`, with seeded bugs: `without_a_second_look`,
-//! `telling_before_giving`, `closing_after_telling`, `asking_before_leaving`.
+//! `telling_before_giving`, `closing_after_telling`, `asking_before_leaving`, `unwinding_at_once`.
 
 use super::blocks::Block;
 use super::error::{RecvTimeoutError, SendTimeoutError};
@@ -18,7 +18,7 @@ use crate::sys::clock::NEVER;
 use crate::task::reason::Wait;
 use crate::wait::list::Node;
 use crate::wait::lock::{Guard, Lock};
-use crate::wait::parker::Woken;
+use crate::wait::parker::{self, Woken};
 
 /// What reports say of one who waits at a channel.
 pub(super) const WHY: Wait = Wait::Channel;
@@ -230,8 +230,12 @@ impl<T> Chan<T> {
                 },
                 is_left: false,
             };
-            let held = state.across_park();
-            let told = place.park(held, NEVER, |state| state.is_owed());
+            // It has been told that the message comes: a request to unwind waits for that, because
+            // the sender's operation is complete with it.
+            let told = parker::undisturbed(|| {
+                let held = state.across_park();
+                place.park(held, NEVER, |state| state.is_owed())
+            });
             match told {
                 Some(Told::Served) => {
                     return Some(value_in(slot));

@@ -7,7 +7,7 @@
 //! | served, or told that it is closed    | out of the list   | uses its slot                     |
 //! | reserved: a select sends             | out of the list   | fetches the message               |
 //! | the deadline                         | perhaps in it     | takes it out                      |
-//! | unwinding (time limit, end of the runtime) | perhaps in it | takes it out; a value that is in the slot is dropped with it; a reservation is given up |
+//! | a request to unwind (time limit, cancel, end of the runtime) | perhaps in it | takes it out; if it was told something meanwhile, the operation is over as if it had been woken, otherwise it unwinds |
 //!
 //! A goroutine that waits without a deadline was told everything before it was woken: it does not
 //! take the lock again.
@@ -83,8 +83,14 @@ impl<T> Place<'_, T> {
         }
         self.is_left = true;
         match self.node.entry.told() {
-            // Woken for nothing.
-            Told::Nothing if ended == Ended::Woken => None,
+            Told::Nothing if ended == Ended::TimedOut => Some(Told::Nothing),
+            Told::Nothing => {
+                // Woken for nothing, or asked to unwind before anything was handed over.
+                if ended == Ended::Interrupted {
+                    parker::heed();
+                }
+                None
+            }
             told => Some(told),
         }
     }

@@ -39,8 +39,9 @@
 //! *A wake comes for a wait that is over.* Step 4 takes the locks: whoever claimed the word has
 //! told the node before he released the lock. After step 4 no node is in a list.
 //!
-//! *The goroutine unwinds in step 3.* The same as step 4, by a destructor; a reservation that it
-//! was told of is given up, and a value that it was given is dropped.
+//! *The goroutine is asked to unwind in step 3.* The ticket decides: if another has claimed it, the
+//! select goes on with step 4, and unwinds at its next suspension. If not, a destructor does step
+//! 4, and finds nothing.
 //!
 //! Modelled in `tests/loom_select.rs`, with seeded bugs: `partner_before_self`,
 //! `two_selects_partner_first`, `a_send_that_does_not_tell_watchers`. The claim of the word alone:

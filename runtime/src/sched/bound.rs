@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::contract;
 use super::hand_off::{self, hand_off};
+use super::interrupt;
 use super::machine::{After, Machine, unpin};
 use super::panic_count;
 use super::run::leave;
@@ -34,18 +35,26 @@ pub(crate) enum Dispatch {
     Gone,
 }
 
-/// Held by a running goroutine while a request to stop does not end its parks.
+/// A mask over a running goroutine: until the drop, requests to unwind that were made from outside
+/// of the mask do not end its parks. They stay noted. Time limits that were set inside of the mask
+/// do end parks.
 #[must_use]
-pub(crate) struct Deaf<'a>(&'a G, bool);
+#[derive(Debug)]
+pub(crate) struct Deaf<'a>(&'a G);
 
 impl Deaf<'_> {
     /// Until the drop, whatever `g` does.
     #[inline]
     pub(crate) fn begin(g: &G) -> Deaf<'_> {
-        Deaf(g, g.state.set_deaf(true))
+        let masks = g.masks.get();
+        g.masks.set(masks + 1);
+        if masks == 0 {
+            g.state.set_deaf(true);
+        }
+        Deaf(g)
     }
 
-    /// The same for one that unwinds, from before its park until after: it could not follow the
+    /// A mask from before a park until after, for a goroutine that unwinds: it could not follow a
     /// request. `None` when `g` does not unwind.
     #[inline]
     pub(crate) fn while_unwinding(g: &G) -> Option<Deaf<'_>> {
@@ -55,7 +64,13 @@ impl Deaf<'_> {
 
 impl Drop for Deaf<'_> {
     fn drop(&mut self) {
-        self.0.state.set_deaf(self.1);
+        let masks = self.0.masks.get() - 1;
+        self.0.masks.set(masks);
+        if masks == 0 {
+            self.0.state.set_deaf(false);
+        }
+        // The mask has kept them from being followed, and the request was taken.
+        interrupt::renew(self.0);
     }
 }
 

@@ -26,6 +26,7 @@ use super::header::{Blocking, Body, G, GRef};
 use super::large;
 use super::packet::{Packet, drop_result};
 use crate::fatal::no_unwind;
+use crate::sched::bound::Deaf;
 use crate::sched::hooks;
 use crate::sched::locals;
 use crate::sched::machine::{Machine, pin, unpin};
@@ -98,6 +99,7 @@ where
         locals: Cell::new(None),
         name: Cell::new(birth.name),
         seed: Cell::new(None),
+        masks: Cell::new(0),
         limits: Cell::new(None),
     };
     // SAFETY: the header of a stack that we own.
@@ -159,8 +161,8 @@ where
         panics::ended(g, &**payload, g.packet.is_null());
     }
     if g.has_locals() {
-        // A destructor may park; a request to stop could not end it by unwinding.
-        g.state.set_deaf(true);
+        // A destructor may park; a request could not end it by unwinding.
+        std::mem::forget(Deaf::begin(g));
         g.told.set_in_destructor(true);
         hooks::end(g);
         no_unwind("the destructor of a goroutine-local panicked", || {

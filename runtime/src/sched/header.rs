@@ -143,6 +143,8 @@ pub(crate) struct Body {
     pub(crate) name: Cell<Option<Name>>,
     /// What stood for it before its first turn, if handles go by that.
     pub(crate) seed: Cell<Option<&'static Seed>>,
+    /// How many masks there are over it: see `bound::Deaf`.
+    pub(crate) masks: Cell<u32>,
     /// Time limits of what it does, the outermost first.
     #[expect(clippy::box_collection, reason = "the header is small")]
     pub(crate) limits: Cell<Option<Box<Vec<Arc<Timer>>>>>,

@@ -9,6 +9,17 @@
 //! Cancelling a goroutine is a bit of its life-cycle word, which it takes when it unwinds for it:
 //! so that happens once, and before any limit.
 //!
+//! # Masks
+//!
+//! While a goroutine is masked (`bound::Deaf`), only the limits that were set inside of the
+//! innermost mask make it unwind. All else waits for the end of the mask, and then for the next
+//! suspension.
+//!
+//! # Frames that cannot be unwound
+//!
+//! A request is followed only if the unwinding would come to an end (`frames.rs`). Otherwise the
+//! wait goes on as if it were masked, and the next suspension asks again.
+//!
 //! # Invariants
 //!
 //! 1. An alarm is marked before its goroutine is interrupted, and a limit does not end between the
@@ -17,9 +28,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::frames::{self, Reach};
 use super::machine::{pin, unpin};
 use super::park::{Cancelled, Exited};
 use super::timers::{Action, Timer};
+use crate::fatal;
 use crate::sched::header::{G, GRef};
 use crate::task::state::Wake;
 
@@ -51,6 +64,8 @@ pub(crate) struct Alarm {
     state: AtomicU32,
     /// The goroutine has begun to unwind for it. Its own.
     heard: AtomicBool,
+    /// How many masks there were over the goroutine when the limit was set.
+    masks: u32,
 }
 
 impl Alarm {
@@ -65,10 +80,13 @@ impl Alarm {
         self.state.store(RUNG, Ordering::Release);
     }
 
-    /// Whether the goroutine must unwind for it now. For the goroutine.
-    fn is_due(&self) -> bool {
+    /// Whether the goroutine, with so many masks over it, must unwind for it now. For the
+    /// goroutine.
+    fn is_due(&self, masks: u32) -> bool {
         // Acquire: pairs with `ring`.
-        self.state.load(Ordering::Acquire) != SILENT && !self.heard.load(Ordering::Relaxed)
+        self.masks >= masks
+            && self.state.load(Ordering::Acquire) != SILENT
+            && !self.heard.load(Ordering::Relaxed)
     }
 }
 
@@ -91,6 +109,7 @@ impl Limit<'_> {
             id: g.state.id(),
             state: AtomicU32::new(SILENT),
             heard: AtomicBool::new(false),
+            masks: g.masks.get(),
         }));
         let mut limits = g.limits.take().unwrap_or_default();
         limits.push(Arc::clone(&timer));
@@ -150,21 +169,127 @@ pub(crate) fn kind(payload: &(dyn std::any::Any + Send)) -> Kind {
     }
 }
 
-/// The reason for which the running goroutine, which was interrupted, must unwind, if there is one.
+/// Why a goroutine must unwind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Its runtime ends.
+    Stop,
+    Cancel,
+    /// The limit at this place of its list.
+    Limit(usize),
+}
+
+/// What a goroutine must do about the requests that it has got.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// There are none, or they are masked.
+    Nothing,
+    /// There are some, but the unwinding would come to a frame that cannot be unwound.
+    Deferred,
+    Unwind(Reason),
+}
+
+/// What the running goroutine `g` must do now.
+///
+/// The bit that made the goroutine look is taken. If it does not unwind after `Deferred` or
+/// `Unwind`, it puts the bit back ([`renew`]).
 #[cold]
-pub(crate) fn reason(g: &G) -> Option<Box<dyn std::any::Any + Send>> {
-    if g.state.take_cancel() {
-        return Some(Box::new(Cancelled));
-    }
+pub(crate) fn verdict(g: &G) -> Verdict {
+    // Before the look at the limits: a limit that becomes due meanwhile asks again.
     g.state.take_interrupt();
-    let limits = g.limits.take()?;
-    let due = limits.iter().find_map(|timer| match timer.action() {
-        Action::Interrupt(alarm) if alarm.is_due() => {
-            alarm.heard.store(true, Ordering::Relaxed);
-            Some(Reached(Arc::clone(timer)))
+    let limits = g.limits.take();
+    let verdict = judge(g, limits.as_deref().map_or(&[], Vec::as_slice));
+    g.limits.set(limits);
+    verdict
+}
+
+fn judge(g: &G, limits: &[Arc<Timer>]) -> Verdict {
+    let masks = g.masks.get();
+    let due = |at: &usize| match limits[*at].action() {
+        Action::Interrupt(alarm) => alarm.is_due(masks),
+        Action::Spawn(_) => false,
+    };
+    let asked = g.state.requests();
+    let must_end = masks == 0 && (asked.stop || asked.cancel);
+    if !must_end && !(0..limits.len()).any(|at| due(&at)) {
+        return Verdict::Nothing;
+    }
+    // In a program that aborts nothing unwinds: the goroutine stops where it is.
+    let reach = if ABORTS { Reach::FREE } else { frames::reach() };
+    if must_end && reach.is_free {
+        return Verdict::Unwind(match asked.stop {
+            true => Reason::Stop,
+            false => Reason::Cancel,
+        });
+    }
+    let is_in_reach = |at: &usize| reach.is_free || limits.len() - 1 - at < reach.limits;
+    if let Some(at) = (0..limits.len()).filter(due).find(is_in_reach) {
+        return Verdict::Unwind(Reason::Limit(at));
+    }
+    if must_end && asked.stop {
+        tell_blocked(g);
+    }
+    Verdict::Deferred
+}
+
+/// Warns that a goroutine cannot be unwound at the end of its runtime, once in a process.
+#[cold]
+fn tell_blocked(g: &G) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    // A pinned caller may hold a lock: the next look tells.
+    if g.machine().pin.is_set() || TOLD.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let at = g.told.spawned_at();
+    let at = at.map_or(String::new(), |at| format!(", spawned at {at}"));
+    fatal::warn(format_args!(
+        "goroutine {}{at}, cannot be unwound at the end of its runtime: it waits in a callback, \
+         below a frame that does not unwind (`extern \"C\"`). It goes on until the callback \
+         returns; this is said once",
+        g.state.id()
+    ));
+}
+
+/// Follows a request: the payload of the unwinding. Others that there are ask again.
+pub(crate) fn take(g: &G, reason: Reason) -> Box<dyn std::any::Any + Send> {
+    let payload = follow(g, reason);
+    renew(g);
+    payload
+}
+
+fn follow(g: &G, reason: Reason) -> Box<dyn std::any::Any + Send> {
+    match reason {
+        Reason::Stop => Box::new(Cancelled),
+        Reason::Cancel => {
+            g.state.take_cancel();
+            Box::new(Cancelled)
         }
-        _ => None,
-    });
+        Reason::Limit(at) => {
+            let limits = g.limits.take();
+            let timer = limits.as_deref().map(|limits| Arc::clone(&limits[at]));
+            g.limits.set(limits);
+            let timer = timer.expect("a limit that is due is in the list");
+            if let Action::Interrupt(alarm) = timer.action() {
+                alarm.heard.store(true, Ordering::Relaxed);
+            }
+            Box::new(Reached(timer))
+        }
+    }
+}
+
+/// Asks the goroutine to look again, if a limit is due that it has not followed. For the owner.
+pub(crate) fn renew(g: &G) {
+    let Some(limits) = g.limits.take() else {
+        return;
+    };
+    let masks = g.masks.get();
+    let is_due = |timer: &Arc<Timer>| match timer.action() {
+        Action::Interrupt(alarm) => alarm.is_due(masks),
+        Action::Spawn(_) => false,
+    };
+    if limits.iter().any(is_due) {
+        g.state.renew_interrupt();
+    }
     g.limits.set(Some(limits));
-    due.map(|reached| Box::new(reached) as _)
 }

@@ -19,6 +19,8 @@ pub(crate) mod entry;
 pub(crate) mod find;
 pub(crate) mod gate;
 #[cfg(not(gopark_loom))]
+pub(crate) mod frames;
+#[cfg(not(gopark_loom))]
 pub(crate) mod global;
 pub(crate) mod grant;
 #[cfg(not(gopark_loom))]
@@ -39,6 +41,8 @@ pub(crate) mod launch;
 pub(crate) mod lists;
 #[cfg(not(gopark_loom))]
 pub(crate) mod locals;
+#[cfg(not(gopark_loom))]
+pub(crate) mod lsda;
 #[cfg(not(gopark_loom))]
 pub(crate) mod machine;
 #[cfg(not(gopark_loom))]

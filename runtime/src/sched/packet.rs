@@ -24,7 +24,7 @@ use super::bound::Deaf;
 use super::large;
 use super::machine::unsuspended;
 use super::panics;
-use super::park::{Cancelled, Decided, Waiter};
+use super::park::{Cancelled, Decided, Joiner};
 use super::service::deadlock::WAITING_THREADS;
 use crate::fatal::no_unwind;
 use crate::sched::header::G;
@@ -36,7 +36,7 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 /// Who waits for a result.
 #[derive(Debug)]
 pub(crate) enum Sleeper {
-    Goroutine(Waiter),
+    Goroutine(Joiner),
     Thread(Thread),
     Task(Waker),
 }
@@ -54,7 +54,7 @@ impl Sleeper {
     #[inline]
     fn decide(self) -> Woken {
         match self {
-            Sleeper::Goroutine(waiter) => Woken::Goroutine(waiter.decide()),
+            Sleeper::Goroutine(joiner) => Woken::Goroutine(joiner.decide()),
             Sleeper::Thread(thread) => Woken::Thread(thread),
             Sleeper::Task(waker) => Woken::Task(waker),
         }

@@ -13,10 +13,10 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use super::blocking;
-use super::bound;
+use super::bound::{self, Deaf};
 use super::hand_off;
 use super::hooks::{self, Away};
-use super::interrupt;
+use super::interrupt::{self, Reason, Verdict};
 use super::machine::{After, Machine, Standing, pin, unpin, unsuspended};
 use super::run::{leave, leave_if_wanted};
 use super::service::shutdown::STOPS_MAX;
@@ -25,7 +25,8 @@ use crate::queue::local::HALF;
 use crate::sched::header::{G, GRef, Wait};
 use crate::sched::place::Place;
 use crate::task::seed_state::Ask;
-use crate::task::state::{Check, Commit, State, Wake};
+use crate::task::state::{Check, Closed, Commit, State, Wake};
+use crate::task::wait_word::Between;
 
 /// The payload with which a goroutine ends that was cancelled, or whose runtime is dropped:
 /// `JoinHandle::join` gives it as the error.
@@ -45,26 +46,59 @@ pub struct Exited;
 pub struct Waiter {
     g: GRef,
     id: u64,
+    /// Void when the park is over that the waiter is for.
+    between: Between,
 }
 
 impl Waiter {
     /// Of the goroutine that is running, which is about to park.
-    pub(crate) fn of(g: &G) -> Waiter {
+    #[inline]
+    fn of(g: &G) -> Waiter {
         Waiter {
+            g: g.to_ref(),
+            id: g.state.id(),
+            between: g.wait_word.between(),
+        }
+    }
+
+    /// Ends the park that the waiter was made for: the goroutine runs next on the caller's P, or,
+    /// if the caller is no goroutine of the same runtime, soon on any. May be called from any
+    /// thread, before the goroutine has finished parking too.
+    ///
+    /// True if this ended the park: it then returns normally. False if the park was over before,
+    /// because the goroutine was cancelled, a time limit was reached, or its runtime ends: then
+    /// nothing is woken, and whatever was to be handed to the goroutine is still the caller's. No
+    /// later park of the goroutine is touched.
+    #[doc(alias = "goready")]
+    #[expect(clippy::must_use_candidate, reason = "most wakers need not know")]
+    pub fn ready(self) -> bool {
+        let g = self.g.get();
+        let wake = g
+            .state
+            .ready_once(self.id, || g.wait_word.is_still(self.between));
+        act(self.g, wake);
+        wake != Wake::Gone
+    }
+}
+
+/// The right to make a goroutine ready that joins another: the word of the packet protects it.
+/// After the wake is decided it can end no other park.
+#[derive(Debug)]
+pub(crate) struct Joiner {
+    g: GRef,
+    id: u64,
+}
+
+impl Joiner {
+    /// Of the goroutine that is running, which is about to park.
+    pub(crate) fn of(g: &G) -> Joiner {
+        Joiner {
             g: g.to_ref(),
             id: g.state.id(),
         }
     }
 
-    /// Makes the goroutine ready: it runs next on the caller's P, or, if the caller is no goroutine
-    /// of the same runtime, soon on any. May be called from any thread, before the goroutine has
-    /// finished parking too. After the goroutine's end it does nothing.
-    #[doc(alias = "goready")]
-    pub fn ready(self) {
-        self.decide().go();
-    }
-
-    /// The first half of [`Waiter::ready`]: afterwards it can end no other park.
+    /// The first half of a wake.
     #[inline]
     pub(crate) fn decide(self) -> Decided {
         Decided {
@@ -89,49 +123,93 @@ impl Decided {
     }
 }
 
-/// Unwinds a goroutine that was cancelled, whose runtime ends, or a time limit of which is reached.
+/// How a park ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parked {
+    /// It did not begin.
+    NotBegun,
+    /// A waker ended it.
+    Woken,
+    /// A request to unwind ended it. The wait may have been served since: the caller leaves the
+    /// place where a waker finds it, and calls [`heed`] if nothing was served there.
+    Interrupted,
+}
+
+/// Unwinds the running goroutine, which is about to suspend, if it was cancelled, its runtime ends,
+/// or a time limit is reached. If that must wait, because of frames that cannot be unwound, gives a
+/// mask for the suspension.
 ///
 /// # Panics
 /// Inside the closure of a park.
 #[inline]
-fn end_if_stopped(g: &G) {
+fn end_if_stopped(g: &G) -> Option<Deaf<'_>> {
     let check = g.state.check();
-    if check != Check::Go {
-        end_or_panic(g, check);
+    if check == Check::Go {
+        return None;
     }
+    end_or_panic(g, check)
 }
 
 #[cold]
-fn end_or_panic(g: &G, check: Check) {
+fn end_or_panic(g: &G, check: Check) -> Option<Deaf<'_>> {
     assert!(
         check != Check::Parking,
         "gopark: the closure that begins a park parked or yielded itself"
     );
-    if check == Check::Watched || std::thread::panicking() {
-        return;
+    if check == Check::Watched {
+        return None;
     }
-    if check == Check::Stop {
-        if g.told.stops() >= STOPS_MAX {
-            give_up(g);
-        }
-        resume_unwind(Box::new(Cancelled));
+    if std::thread::panicking() {
+        // A limit that is due asks again when the mask has ended.
+        g.state.take_interrupt();
+        return Some(Deaf::begin(g));
     }
-    if let Some(reason) = interrupt::reason(g) {
-        resume_unwind(reason);
+    match interrupt::verdict(g) {
+        Verdict::Nothing => None,
+        Verdict::Deferred => Some(Deaf::begin(g)),
+        Verdict::Unwind(reason) => unwind(g, reason),
     }
+}
+
+/// Follows a request to unwind: unwinds, or waits for ever if the goroutine caught too many.
+#[cold]
+fn unwind(g: &G, reason: Reason) -> ! {
+    if reason == Reason::Stop && g.told.stops() >= STOPS_MAX {
+        give_up(g);
+    }
+    resume_unwind(interrupt::take(g, reason))
+}
+
+/// Unwinds, after a park that a request has ended and that was not served. Comes back if the
+/// request is over, masked, or must wait: then the wait goes on.
+#[cold]
+pub(crate) fn heed(g: &G) {
+    drop(end_if_stopped(g));
+}
+
+/// Whether [`heed`] would unwind.
+#[cold]
+pub(crate) fn must_heed(g: &G) -> bool {
+    if g.state.check() == Check::Go || std::thread::panicking() {
+        return false;
+    }
+    let verdict = interrupt::verdict(g);
+    interrupt::renew(g);
+    matches!(verdict, Verdict::Unwind(_))
 }
 
 /// The running goroutine `g` waits for ever: it has caught every request to end, or the program
 /// does not unwind.
 #[cold]
 fn give_up(g: &G) -> ! {
+    std::mem::forget(Deaf::begin(g));
     let m = pin(g);
     g.told.give_up();
-    g.state.set_deaf(true);
     m.shared().count_given_up(g.bound.get() != 0);
     unpin(m);
     loop {
-        park_with(g, Wait::Raw, || true);
+        let _ = park_with(g, Wait::Raw, || true);
     }
 }
 
@@ -139,15 +217,25 @@ fn give_up(g: &G) -> ! {
 #[inline]
 pub(crate) fn begin(g: &G) {
     if g.state.check() == Check::Interrupt {
-        end_or_panic(g, Check::Interrupt);
+        drop(end_or_panic(g, Check::Interrupt));
     }
 }
 
 /// Begins a suspension of `g` for which the check was not [`Check::Go`]: unwinds, or gives what is
 /// held during the suspension of a goroutine that is watched.
-fn begin_checked(g: &G, check: Check, why: Wait) -> Option<Away<'_>> {
-    end_or_panic(g, check);
-    g.is_watched().then(|| Away::begin(g, why))
+fn begin_checked(g: &G, check: Check, why: Wait) -> Begun<'_> {
+    let masked = end_or_panic(g, check);
+    Begun {
+        _away: g.is_watched().then(|| Away::begin(g, why)),
+        _masked: masked,
+    }
+}
+
+/// What is held during a suspension for which the check was not [`Check::Go`].
+#[must_use]
+struct Begun<'a> {
+    _away: Option<Away<'a>>,
+    _masked: Option<Deaf<'a>>,
 }
 
 /// The running goroutine `g` is about to lend what it has, and to wait for it to come back: that
@@ -175,9 +263,10 @@ pub(crate) fn ask(place: Place, id: u64, what: Ask) {
     }
 }
 
-/// Runs `f` on the goroutine `g`, which runs: the end of its runtime does not end a park in it.
+/// Runs `f` on the goroutine `g`, which runs: no request that comes from outside of `f` ends a park
+/// in it.
 pub(crate) fn undisturbed<T>(g: &G, f: impl FnOnce() -> T) -> T {
-    let _deaf = bound::Deaf::begin(g);
+    let _deaf = Deaf::begin(g);
     f()
 }
 
@@ -193,7 +282,7 @@ pub(crate) fn yield_now(g: &G) {
 #[cold]
 #[inline(never)]
 fn yield_checked(g: &G, check: Check) {
-    let _away = begin_checked(g, check, Wait::None);
+    let _begun = begin_checked(g, check, Wait::None);
     yield_begun(g);
 }
 
@@ -237,6 +326,12 @@ fn yield_otherwise(g: &G, m: &Machine, standing: Standing) {
 /// Waits for the token.
 #[inline(never)]
 pub(crate) fn park_by_token(g: &G) {
+    while !park_by_token_once(g) {}
+}
+
+/// One suspension that waits for the token: false if a request has ended it and there is no token.
+#[inline(always)]
+fn park_by_token_once(g: &G) -> bool {
     match g.state.check() {
         Check::Go => park_by_token_begun(g),
         check => park_by_token_checked(g, check),
@@ -245,23 +340,32 @@ pub(crate) fn park_by_token(g: &G) {
 
 #[cold]
 #[inline(never)]
-fn park_by_token_checked(g: &G, check: Check) {
-    let _away = begin_checked(g, check, Wait::Park);
-    park_by_token_begun(g);
+fn park_by_token_checked(g: &G, check: Check) -> bool {
+    let _begun = begin_checked(g, check, Wait::Park);
+    park_by_token_begun(g)
 }
 
 #[inline(always)]
-fn park_by_token_begun(g: &G) {
+fn park_by_token_begun(g: &G) -> bool {
     if g.state.take_token() {
-        return;
+        return true;
     }
     if is_tied(g) {
-        return park_by_token_tied(g);
+        park_by_token_tied(g);
+    } else {
+        let m = pin(g);
+        note_park(g, m, Wait::Park);
+        leave(g, m, After::CommitByToken(g.to_ref()));
     }
-    let m = pin(g);
-    note_park(g, m, Wait::Park);
-    leave(g, m, After::CommitByToken(g.to_ref()));
-    end_if_stopped(g);
+    !g.state.was_ended() || took_late_token(g)
+}
+
+/// After a request has ended the wait for the token: a token that came after it has served the wait.
+#[cold]
+#[inline(never)]
+fn took_late_token(g: &G) -> bool {
+    g.state.clear_ended();
+    g.state.take_token()
 }
 
 /// Whether a park of `g` is not just a switch: it is bound to its thread, in a blocking call, or
@@ -275,7 +379,7 @@ fn is_tied(g: &G) -> bool {
 #[inline(never)]
 fn park_by_token_tied(g: &G) {
     let _back = blocking::Interrupted::of(g);
-    let unwinding = bound::Deaf::while_unwinding(g);
+    let unwinding = Deaf::while_unwinding(g);
     let m = pin(g);
     note_park(g, m, Wait::Park);
     if unwinding.is_some() || g.bound.get() != 0 {
@@ -283,36 +387,101 @@ fn park_by_token_tied(g: &G) {
     } else {
         leave(g, m, After::CommitByToken(g.to_ref()));
     }
-    end_if_stopped(g);
 }
 
 /// Parks if `publish` says so; somebody then calls `ready`.
 ///
 /// The phase is `Parking` while `publish` runs: it must not park or yield.
 #[inline(never)]
-pub(crate) fn park_with(g: &G, why: Wait, publish: impl FnOnce() -> bool) {
-    park_begun(g, why, State::begin_park, publish);
+pub(crate) fn park_with(g: &G, why: Wait, publish: impl FnOnce() -> bool) -> Parked {
+    let parked = park_begun(g, why, State::begin_park, publish);
+    if parked == Parked::Interrupted {
+        g.state.clear_ended();
+    }
+    parked
 }
 
 /// Waits for the token, or for a wake by whoever `publish` told of the wait.
 #[inline(never)]
-pub(crate) fn park_by_token_with(g: &G, publish: impl FnOnce()) {
+pub(crate) fn park_by_token_with(g: &G, publish: impl FnOnce()) -> Parked {
     let publish = || {
         publish();
         true
     };
-    park_begun(g, Wait::Park, State::begin_park_by_token, publish);
+    let parked = park_begun(g, Wait::Park, State::begin_park_by_token, publish);
+    if parked == Parked::Interrupted {
+        g.state.clear_ended();
+    }
+    parked
+}
+
+/// Parks until somebody uses the waiter that `publish` is given, if it says so.
+#[inline]
+pub(crate) fn park_raw(g: &G, publish: impl FnOnce(Waiter) -> bool) {
+    struct Void<'a>(&'a G);
+    impl Drop for Void<'_> {
+        fn drop(&mut self) {
+            self.0.wait_word.void();
+        }
+    }
+    let publish = || {
+        let void = Void(g);
+        let published = publish(Waiter::of(g));
+        if published {
+            std::mem::forget(void);
+        }
+        published
+    };
+    if park_begun(g, Wait::Raw, State::begin_park, publish) == Parked::Interrupted {
+        park_raw_again(g);
+    }
+}
+
+/// A request has ended a raw park: the goroutine unwinds, or waits on for the same waiter.
+#[cold]
+#[inline(never)]
+fn park_raw_again(g: &G) {
+    loop {
+        let unwinding = Deaf::while_unwinding(g);
+        let verdict = match unwinding {
+            None => interrupt::verdict(g),
+            Some(_) => {
+                g.state.take_interrupt();
+                Verdict::Nothing
+            }
+        };
+        if let Verdict::Unwind(reason) = verdict {
+            // Before it is asked whether the waiter came: one that comes later does nothing.
+            g.wait_word.void();
+            if g.state.close_ended() == Closed::Void {
+                unwind(g, reason);
+            }
+            return interrupt::renew(g);
+        }
+        // A request that must wait would end the park again.
+        let masked = (verdict == Verdict::Deferred).then(|| Deaf::begin(g));
+        let _away = g.is_watched().then(|| Away::begin(g, Wait::Raw));
+        let _back = blocking::Interrupted::of(g);
+        if g.state.resume_park() == Closed::Woken {
+            return;
+        }
+        suspend(g, Wait::Raw, unwinding.is_some());
+        drop((masked, unwinding));
+        if !g.state.was_ended() {
+            return;
+        }
+    }
 }
 
 #[inline(always)]
-fn park_begun(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> bool) {
+fn park_begun(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> bool) -> Parked {
     match g.state.check() {
         Check::Go => park_checked(g, why, begin, publish),
         check => {
             // One function for all closures: this way is rare.
             let mut publish = Some(publish);
             let mut publish = || publish.take().is_some_and(|publish| publish());
-            park_otherwise(g, check, why, begin, &mut publish);
+            park_otherwise(g, check, why, begin, &mut publish)
         }
     }
 }
@@ -325,13 +494,13 @@ fn park_otherwise(
     why: Wait,
     begin: fn(&State),
     publish: &mut dyn FnMut() -> bool,
-) {
-    let _away = begin_checked(g, check, why);
-    park_checked(g, why, begin, publish);
+) -> Parked {
+    let _begun = begin_checked(g, check, why);
+    park_checked(g, why, begin, publish)
 }
 
 #[inline(always)]
-fn park_checked(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> bool) {
+fn park_checked(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> bool) -> Parked {
     struct Abort<'a>(&'a G);
     impl Drop for Abort<'_> {
         fn drop(&mut self) {
@@ -340,21 +509,31 @@ fn park_checked(g: &G, why: Wait, begin: fn(&State), publish: impl FnOnce() -> b
     }
     let _back = blocking::Interrupted::of(g);
     // Before the park begins: a request to stop may come while `publish` runs.
-    let unwinding = bound::Deaf::while_unwinding(g);
+    let unwinding = Deaf::while_unwinding(g);
     begin(&g.state);
     let abort = Abort(g);
     if !publish() {
-        return;
+        return Parked::NotBegun;
     }
     std::mem::forget(abort);
+    suspend(g, why, unwinding.is_some());
+    // A request that came after the wake has not set it, and is for the next suspension.
+    if g.state.was_ended() {
+        return Parked::Interrupted;
+    }
+    Parked::Woken
+}
+
+/// Leaves the stack, or sleeps with the thread, until the park ends that has begun.
+#[inline(always)]
+fn suspend(g: &G, why: Wait, is_unwinding: bool) {
     let m = pin(g);
     note_park(g, m, why);
-    if unwinding.is_some() || g.bound.get() != 0 {
+    if is_unwinding || g.bound.get() != 0 {
         bound::park(g, m, After::Commit(g.to_ref()));
     } else {
         leave(g, m, After::Commit(g.to_ref()));
     }
-    end_if_stopped(g);
 }
 
 /// Notes a park for reports and counts. An M that has lost its P notices here: `leave` wants to

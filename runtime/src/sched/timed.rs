@@ -1,7 +1,7 @@
 //! Waits that an event or a deadline may end: the acting side of `task/state/timed.rs`.
 
 use super::machine::{pin, unpin};
-use super::park;
+use super::park::{self, Parked};
 use super::timers::Target;
 use crate::sched::header::{G, GRef, Wait};
 use crate::sys::clock::NEVER;
@@ -83,6 +83,15 @@ impl Open<'_> {
         unpin(m);
     }
 
+    /// After the park: unwinds if a request has ended it and nobody has taken the wait.
+    fn end_after(&mut self, parked: Parked) -> End {
+        let end = self.end();
+        if parked == Parked::Interrupted && end == End::Closed {
+            park::heed(self.g);
+        }
+        end
+    }
+
     fn end(&mut self) -> End {
         self.is_over = true;
         let end = self.g.wait_word.close(self.ticket);
@@ -103,10 +112,17 @@ impl Open<'_> {
     #[cold]
     fn await_delivery(&self) {
         let g = self.g;
+        let mut is_delivered = false;
         park::undisturbed(g, || {
-            park::park_with(g, Wait::Park, || !g.state.take_delivery());
+            while !is_delivered {
+                let parked = park::park_with(g, Wait::Park, || {
+                    is_delivered = g.state.take_delivery();
+                    !is_delivered
+                });
+                // A time limit ends it too.
+                is_delivered = parked == Parked::NotBegun || g.state.take_delivery();
+            }
         });
-        g.state.take_delivery();
     }
 }
 
@@ -121,17 +137,18 @@ impl Drop for Open<'_> {
 /// Parks `g`, which runs, until somebody to whom `publish` gave the [`Wakeup`] uses it, or until
 /// `until`. If `publish` gives false, does not wait, and nobody must have the wakeup.
 ///
-/// Unwinds like every park; a wakeup that is used afterwards does nothing.
+/// Unwinds like every park, if nobody has taken the wait; a wakeup that is used afterwards does
+/// nothing. A request that was no reason to unwind gives [`End::Closed`].
 pub(crate) fn wait(g: &G, why: Wait, until: u64, publish: impl FnOnce(Wakeup) -> bool) -> End {
     let mut open = Open::of(g);
-    park::park_with(g, why, || {
+    let parked = park::park_with(g, why, || {
         let published = publish(open.wakeup());
         if published {
             open.arm(until);
         }
         published
     });
-    open.end()
+    open.end_after(parked)
 }
 
 /// Parks `g`, which runs, until `until`.
@@ -143,6 +160,10 @@ pub(crate) fn sleep_until(g: &G, until: u64) {
 /// Parks `g`, which runs, until its token comes or `until`.
 pub(crate) fn park_by_token_until(g: &G, until: u64) {
     let mut open = Open::of(g);
-    park::park_by_token_with(g, || open.arm(until));
-    let _ = open.end();
+    let parked = park::park_by_token_with(g, || open.arm(until));
+    let end = open.end();
+    // A token that came after the request has served the wait.
+    if parked == Parked::Interrupted && end == End::Closed && !g.state.take_token() {
+        park::heed(g);
+    }
 }

@@ -114,7 +114,11 @@ impl Condvar {
         let mutex = MutexGuard::mutex(&guard);
         let outcome = self.0.wait(guard, until);
         let timed_out = outcome == Outcome::TimedOut;
-        (mutex.lock(), WaitTimeoutResult(timed_out))
+        // The lock may unwind: then the wake is for another.
+        let pass_on = (!timed_out).then(|| PassOn(self));
+        let guard = mutex.lock();
+        std::mem::forget(pass_on);
+        (guard, WaitTimeoutResult(timed_out))
     }
 
     /// Wakes the one who has waited longest.
@@ -127,6 +131,15 @@ impl Condvar {
     #[doc(alias = "Broadcast")]
     pub fn notify_all(&self) {
         self.0.wake_all();
+    }
+}
+
+/// Wakes another in place of a waiter that was woken and unwinds before it has the mutex.
+struct PassOn<'a>(&'a Condvar);
+
+impl Drop for PassOn<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 

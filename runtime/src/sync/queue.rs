@@ -6,7 +6,9 @@
 //! then knows: it was answered, or its node is still there and never will be.
 //!
 //! So the lock decides, and only the lock. A waiter whose time has come, but who finds an answer,
-//! was served. One that must unwind, but finds an answer, passes it on.
+//! was served. A waiter that is asked to unwind takes its node out first; if it finds an answer, it
+//! was served, and unwinds at its next suspension. An answer is passed on only if a panic ends the
+//! wait.
 //!
 //! # Invariants
 //!
@@ -263,6 +265,17 @@ pub(crate) fn wait<W: Waits>(waits: &W, entry: Entry, until: u64) -> Outcome {
         if ended == Ended::TimedOut {
             stay.is_over = true;
             return stay.end();
+        }
+        if ended == Ended::Interrupted && parker::must_heed() {
+            stay.is_over = true;
+            if let Outcome::Answered(answer) = stay.end() {
+                return Outcome::Answered(answer);
+            }
+            parker::heed();
+            // Not reached by a goroutine: it has unwound. The wait begins anew.
+            stay.is_over = false;
+            begun = false;
+            continue;
         }
         if let Some(answer) = stay.answer() {
             stay.is_over = true;

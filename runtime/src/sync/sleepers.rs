@@ -6,7 +6,7 @@
 //! | a wake of one                         | answers the oldest, under the lock                      |
 //! | a wake of all                         | answers those with a number below the next one, in several turns of the lock |
 //! | a waiter whose time is over           | takes its node out, under the lock; or finds that it was answered: then it was woken |
-//! | a waiter that unwinds, but was answered | wakes another in its place                            |
+//! | a waiter that is asked to unwind, but was answered | was woken; if it unwinds before it has the mutex, it wakes another in its place |
 //!
 //! Modelled in `tests/loom_condvar.rs`, with seeded bugs: `unlocking_before_queueing`,
 //! `a_wake_that_dies_with_a_deadline`.

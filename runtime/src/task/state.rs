@@ -1,10 +1,10 @@
 //! The life-cycle word of a goroutine.
 //!
 //! ```text
-//!   63  12      10       9         8           7         6      5       4        3       2..0
-//!  +------+---------+--------+-----------+-----------+------+-------+------+----------+-------+
-//!  |  id  | WATCHED | CANCEL | INTERRUPT | DELIVERED | DEAF | TOKEN | STOP | BY_TOKEN | phase |
-//!  +------+---------+--------+-----------+-----------+------+-------+------+----------+-------+
+//!   63 14 13 12   11     10       9        8           7        6      5      4        3      2..0
+//!  +----+-----+-------+---------+--------+-----------+-----------+------+-------+------+----------+-----+
+//!  | id | GEN | ENDED | WATCHED | CANCEL | INTERRUPT | DELIVERED | DEAF | TOKEN | STOP | BY_TOKEN |phase|
+//!  +----+-----+-------+---------+--------+-----------+-----------+------+-------+------+----------+-----+
 //! ```
 //!
 //! This file owns the word: no other file names a bit or an ordering. Each method is one
@@ -38,6 +38,15 @@
 //!
 //! Waits that several may end (an event, a deadline) are in `state/timed.rs` and `wait_word.rs`.
 //!
+//! # Requests to unwind
+//!
+//! `STOP`, `CANCEL` and `INTERRUPT` ask the goroutine to unwind. A request that finds the goroutine
+//! parked, or about to park, ends that park and sets `ENDED`. A request that comes after a wake
+//! only leaves its bit. So a goroutine that comes back from a park without `ENDED` was woken, and
+//! the request waits for the next suspension. One that finds `ENDED` was not woken, but may have
+//! been served since: the lock of the list, the ticket, the packet, or the mark of a raw waiter
+//! (`state/raw.rs`) decides that.
+//!
 //! # Invariants
 //!
 //! 1. A goroutine in a queue has its registers saved.
@@ -51,7 +60,8 @@
 //!
 //! Modelled in `tests/loom_state.rs`, each with a seeded bug: `ready_during_commit`,
 //! `unpark_during_park_by_token`, `two_wakers_one_winner`, `stop_against_a_deaf_park`,
-//! `stop_against_a_wake`, `trim_against_wakes`, `watching_against_an_unpark`.
+//! `stop_against_a_wake`, `trim_against_wakes`, `watching_against_an_unpark`; in
+//! `tests/loom_raw.rs`: `request_against_unpark`.
 
 use std::fmt;
 
@@ -64,8 +74,9 @@ const BY_TOKEN: u64 = 1 << 3;
 const STOP: u64 = 1 << 4;
 /// An `unpark` came while nobody was parked by token.
 const TOKEN: u64 = 1 << 5;
-/// The goroutine parks while it unwinds, or drops its locals: a request to stop does not wake it,
-/// because it could not end its park by unwinding.
+/// The goroutine masks requests: it unwinds, drops its locals, or asked for it. `STOP` and `CANCEL`
+/// do not end its parks. `INTERRUPT` does, because the limit may have been set inside of the mask:
+/// the owner looks, and parks again.
 const DEAF: u64 = 1 << 6;
 /// The waker that took the goroutine's wait has delivered its wake.
 const DELIVERED: u64 = 1 << 7;
@@ -75,7 +86,12 @@ const INTERRUPT: u64 = 1 << 8;
 const CANCEL: u64 = 1 << 9;
 /// The goroutine has hooks, forbids suspensions, or is checked: a suspension takes the slow way.
 const WATCHED: u64 = 1 << 10;
-const ID_SHIFT: u32 = 12;
+/// A request to unwind ended the last park: no waker did. Cleared by the owner.
+const ENDED: u64 = 1 << 11;
+/// Changes when a raw park is over whose waiter has not ended it: see `state/raw.rs`.
+const GEN: u64 = 0b11 << 12;
+const GEN_ONE: u64 = 1 << 12;
+const ID_SHIFT: u32 = 14;
 /// Each of these ends a park, and makes the next end before it begins.
 const UNWIND: u64 = STOP | INTERRUPT | CANCEL;
 
@@ -90,7 +106,10 @@ const _: () = assert!(
     "fields overlap"
 );
 const _: () = assert!(
-    NOTIFIED <= PHASE && WATCHED < 1 << ID_SHIFT,
+    NOTIFIED <= PHASE
+        && (GEN | ENDED) & (WATCHED | (WATCHED - 1)) == 0
+        && GEN & ENDED == 0
+        && GEN < 1 << ID_SHIFT,
     "a field is too small"
 );
 
@@ -116,6 +135,15 @@ pub(crate) enum Wake {
     Gone,
 }
 
+/// What a goroutine has been asked for, beside what its time limits want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Requests {
+    /// To end, as its runtime does.
+    pub(crate) stop: bool,
+    /// To unwind once.
+    pub(crate) cancel: bool,
+}
+
 /// Whether a goroutine may park or yield.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,9 +159,9 @@ pub(crate) enum Check {
     Watched,
 }
 
-/// Whether the goroutine must unwind instead of parking.
+/// Whether a park must end, or not begin, because of a request.
 fn must_unwind(word: u64) -> bool {
-    word & UNWIND != 0 && word & DEAF == 0
+    word & UNWIND != 0 && (word & DEAF == 0 || word & INTERRUPT != 0)
 }
 
 /// Whether a park by token must not happen.
@@ -160,6 +188,7 @@ impl fmt::Debug for State {
             (INTERRUPT, "interrupt"),
             (CANCEL, "cancel"),
             (WATCHED, "watched"),
+            (ENDED, "ended"),
         ] {
             if word & bit != 0 {
                 write!(f, "+{name}")?;
@@ -197,10 +226,10 @@ impl State {
             return Check::Go;
         }
         match word & PHASE {
-            OWNED if must_unwind(word) && word & STOP != 0 => Check::Stop,
-            OWNED if must_unwind(word) => Check::Interrupt,
-            OWNED if word & WATCHED != 0 => Check::Watched,
-            OWNED => Check::Go,
+            OWNED if !must_unwind(word) && word & WATCHED != 0 => Check::Watched,
+            OWNED if !must_unwind(word) => Check::Go,
+            OWNED if word & STOP != 0 && word & DEAF == 0 => Check::Stop,
+            OWNED => Check::Interrupt,
             _ => Check::Parking,
         }
     }
@@ -218,6 +247,27 @@ impl State {
     /// Whether requests to unwind do not reach the goroutine. For its owner.
     pub(crate) fn is_deaf(&self) -> bool {
         self.0.load(Ordering::Relaxed) & DEAF != 0
+    }
+
+    /// Which requests the goroutine has been asked for. For the owner.
+    pub(crate) fn requests(&self) -> Requests {
+        let word = self.0.load(Ordering::Relaxed);
+        Requests {
+            stop: word & STOP != 0,
+            cancel: word & CANCEL != 0,
+        }
+    }
+
+    /// Whether a request to unwind, and no waker, ended the park that the owner comes back from.
+    #[inline]
+    pub(crate) fn was_ended(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & ENDED != 0
+    }
+
+    /// Forgets that. For the owner, before its next park.
+    pub(crate) fn clear_ended(&self) {
+        // Acquire: pairs with the Release of the request, whose reason is looked at next.
+        self.0.fetch_and(!ENDED, Ordering::Acquire);
     }
 
     /// The goroutine's last transition: its stack may be used for another.
@@ -243,11 +293,11 @@ impl State {
 
     /// Back to `Owned` without a park.
     pub(crate) fn abort_park(&self) {
-        let back = |word| Some(word & !(PHASE | BY_TOKEN) | OWNED);
-        // Acquire: takes what a waker wrote who came after all.
+        let back = |word| Some(next_generation(word) & !(PHASE | BY_TOKEN | ENDED) | OWNED);
+        // AcqRel: takes what a waker wrote who came after all; publishes a ticket that was voided.
         let before = self
             .0
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, back);
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, back);
         debug_assert!(matches!(before, Ok(word) if [PARKING, NOTIFIED].contains(&(word & PHASE))));
     }
 
@@ -263,8 +313,11 @@ impl State {
         };
         let step = |word: u64| match word & PHASE {
             PARKING if !must_run(word) => Some(word & !PHASE | PARKED),
-            PARKING if word & BY_TOKEN != 0 => Some(word & !(PHASE | BY_TOKEN | TOKEN) | OWNED),
-            PARKING | NOTIFIED => Some(word & !(PHASE | BY_TOKEN) | OWNED),
+            PARKING if word & BY_TOKEN != 0 && word & TOKEN != 0 => {
+                Some(word & !(PHASE | BY_TOKEN | TOKEN) | OWNED)
+            }
+            PARKING => Some(word & !(PHASE | BY_TOKEN) | OWNED | ENDED),
+            NOTIFIED => Some(word & !(PHASE | BY_TOKEN) | OWNED),
             _ => None,
         };
         // AcqRel: publishes the saved registers, takes over what the waker wrote.
@@ -285,8 +338,10 @@ impl State {
     pub(crate) fn park_by_token(&self) -> Commit {
         let step = |word: u64| {
             debug_assert_eq!(word & PHASE, OWNED);
-            Some(if must_run(word) {
+            Some(if word & TOKEN != 0 {
                 word & !TOKEN
+            } else if must_unwind(word) {
+                word | ENDED
             } else {
                 word & !PHASE | PARKED | BY_TOKEN
             })
@@ -308,16 +363,15 @@ impl State {
         [PARKING, PARKED, NOTIFIED].contains(&phase)
     }
 
-    /// From now on, or no longer, a request to stop does not wake the goroutine. For its owner.
-    /// Returns how it was before.
-    pub(crate) fn set_deaf(&self, deaf: bool) -> bool {
+    /// From now on, or no longer, requests to stop or to be cancelled do not end parks. For the
+    /// owner.
+    pub(crate) fn set_deaf(&self, deaf: bool) {
         // Relaxed: orders nothing.
-        let before = if deaf {
-            self.0.fetch_or(DEAF, Ordering::Relaxed)
+        if deaf {
+            self.0.fetch_or(DEAF, Ordering::Relaxed);
         } else {
-            self.0.fetch_and(!DEAF, Ordering::Relaxed)
-        };
-        before & DEAF != 0
+            self.0.fetch_and(!DEAF, Ordering::Relaxed);
+        }
     }
 
     /// Takes the token if there is one.
@@ -356,9 +410,12 @@ impl State {
 
     fn unwind(&self, id: u64, why: u64) -> Wake {
         self.wake(id, |word| match word & PHASE {
-            _ if word & DEAF != 0 => (word | why, Wake::Done),
-            PARKED => (word & !(PHASE | BY_TOKEN) | OWNED | why, Wake::Enqueue),
-            PARKING => (word & !PHASE | NOTIFIED | why, Wake::Done),
+            _ if !must_unwind(word | why) => (word | why, Wake::Done),
+            PARKED => (
+                word & !(PHASE | BY_TOKEN) | OWNED | why | ENDED,
+                Wake::Enqueue,
+            ),
+            PARKING => (word & !PHASE | NOTIFIED | why | ENDED, Wake::Done),
             _ => (word | why, Wake::Done),
         })
     }
@@ -384,13 +441,20 @@ impl State {
     }
 }
 
+mod raw;
 mod timed;
 mod trim;
+pub(crate) use raw::Closed;
+use raw::next_generation;
 pub(crate) use trim::Trim;
 
 #[cfg(all(test, gopark_loom))]
 #[path = "tests/loom_state.rs"]
 mod loom_state;
+
+#[cfg(all(test, gopark_loom))]
+#[path = "tests/loom_raw.rs"]
+mod loom_raw;
 
 #[cfg(all(test, gopark_loom))]
 #[path = "tests/seeded_state.rs"]

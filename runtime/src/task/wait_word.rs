@@ -40,6 +40,10 @@ const EXPIRED: u64 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
+/// The word of an owner that waits for nothing that has a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Between(u64);
+
 /// Who takes a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
@@ -76,6 +80,28 @@ impl WaitWord {
         self.0
             .store(ticket << TICKET_SHIFT | OPEN, Ordering::Relaxed);
         Ticket(ticket)
+    }
+
+    /// What a waiter of a raw park carries: the word as it is between two waits. For the owner.
+    #[inline]
+    pub(crate) fn between(&self) -> Between {
+        Between(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Whether the word is still the one that [`WaitWord::between`] gave.
+    #[inline]
+    pub(crate) fn is_still(&self, between: Between) -> bool {
+        // Relaxed: ordered by the life-cycle word, which is read before.
+        self.0.load(Ordering::Relaxed) == between.0
+    }
+
+    /// Voids what [`WaitWord::between`] gave. For the owner, between waits.
+    pub(crate) fn void(&self) {
+        let word = self.0.load(Ordering::Relaxed);
+        debug_assert_ne!(word & PHASE, OPEN, "a wait is open");
+        // Relaxed: published by the life-cycle word.
+        let next = (word >> TICKET_SHIFT) + 1;
+        self.0.store(next << TICKET_SHIFT | OVER, Ordering::Relaxed);
     }
 
     /// Takes the wait with this ticket: true for one caller.

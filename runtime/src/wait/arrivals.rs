@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::lock::Lock;
-use super::parker::{self, Lists, Waiter};
+use super::parker::{self, Ended, Lists, Waiter};
 use crate::sched::header::Wait;
 use crate::sys::clock::NEVER;
 
@@ -48,17 +48,22 @@ impl Arrivals {
                 self.0.0.lock().waiter = None;
             }
         }
+        let mut ended = Ended::NotBegun;
         loop {
             if let Some(number) = self.pop() {
                 return number;
             }
-            let _leaves = Leaves(self);
-            let _ = parker::park(Lists::One, Wait::Join, NEVER, |waiter| {
+            if ended == Ended::Interrupted {
+                parker::heed();
+            }
+            let leaves = Leaves(self);
+            ended = parker::park(Lists::One, Wait::Join, NEVER, |waiter| {
                 let mut synced = self.0.lock();
                 let waits = synced.queue.is_empty();
                 synced.waiter = waits.then_some(waiter);
                 waits
             });
+            drop(leaves);
         }
     }
 }

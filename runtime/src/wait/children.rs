@@ -14,7 +14,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::lock::Lock;
-use super::parker::{self, Lists, Waiter};
+use super::parker::{self, Ended, Lists, Waiter};
 use crate::sched::header::{G, Wait};
 use crate::sched::interrupt::{self, Kind};
 use crate::sched::packet::Company;
@@ -118,11 +118,15 @@ impl Children {
             }
         }
         while !self.state.is_over() {
-            let _leaves = Leaves(self);
-            let _ = parker::park(Lists::One, Wait::Join, NEVER, |waiter| {
+            let leaves = Leaves(self);
+            let ended = parker::park(Lists::One, Wait::Join, NEVER, |waiter| {
                 self.synced.lock().parent = Some(waiter);
                 self.state.wait() == scope_state::Wait::Sleep
             });
+            drop(leaves);
+            if ended == Ended::Interrupted && !self.state.is_over() {
+                parker::heed();
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use std::thread::Thread;
 pub(crate) use super::ends::{Ended, Lists};
 use crate::sched::blocking::Aside;
 use crate::sched::header::{G, GRef, Wait};
-use crate::sched::park;
+use crate::sched::park::{self, Parked};
 use crate::sched::service::deadlock::WAITING_THREADS;
 use crate::sched::timed::{self, Wakeup};
 use crate::sys::clock::{self, NEVER};
@@ -198,8 +198,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// until `until`. `publish` puts the nodes into lists and releases their locks, or gives false: the
 /// wait does not begin, and no node is in a list.
 ///
-/// Of a goroutine it unwinds as every park does. Whatever the end, the caller then takes what is
-/// left of its nodes out of the lists, under their locks, also when it unwinds.
+/// Of a goroutine it unwinds as every park does, if the wait has not been served. Whatever the end,
+/// the caller then takes what is left of its nodes out of the lists, under their locks, also when
+/// it unwinds.
+///
+/// | the wait is                     | whether it was served before a request is decided by      |
+/// |---------------------------------|-----------------------------------------------------------|
+/// | in one list, without a deadline | the list: after [`Ended::Interrupted`] the caller looks under the lock, and calls [`heed`] |
+/// | in several, or with a deadline  | the ticket, here                                          |
 ///
 /// # Panics
 /// On a plain thread of a forked child.
@@ -214,12 +220,14 @@ pub(crate) fn park(
         return park_thread(until, publish);
     };
     if until == NEVER && lists == Lists::One {
-        let mut begun = false;
-        park::park_with(g, why, || {
-            begun = publish(Waiter::Goroutine(g.to_ref(), g.state.id()));
-            begun
+        let parked = park::park_with(g, why, || {
+            publish(Waiter::Goroutine(g.to_ref(), g.state.id()))
         });
-        return if begun { Ended::Woken } else { Ended::NotBegun };
+        return match parked {
+            Parked::NotBegun => Ended::NotBegun,
+            Parked::Woken => Ended::Woken,
+            Parked::Interrupted => Ended::Interrupted,
+        };
     }
     let mut begun = false;
     let end = timed::wait(g, why, until, |wakeup| {
@@ -230,6 +238,29 @@ pub(crate) fn park(
         _ if !begun => Ended::NotBegun,
         End::Taken(By::Time) => Ended::TimedOut,
         End::Taken(By::Event) | End::Closed => Ended::Woken,
+    }
+}
+
+/// Unwinds after [`Ended::Interrupted`], when the wait has not been served; or comes back, and the
+/// wait goes on. Nothing of the wait is in a list any more, or a destructor takes it out.
+#[cold]
+pub(crate) fn heed() {
+    if let Some(g) = G::current() {
+        park::heed(g);
+    }
+}
+
+/// Whether [`heed`] would unwind.
+#[cold]
+pub(crate) fn must_heed() -> bool {
+    G::current().is_some_and(park::must_heed)
+}
+
+/// Runs `f`: no request that comes from outside of `f` ends a wait in it.
+pub(crate) fn undisturbed<T>(f: impl FnOnce() -> T) -> T {
+    match G::current() {
+        Some(g) => park::undisturbed(g, f),
+        None => f(),
     }
 }
 

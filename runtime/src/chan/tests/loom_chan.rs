@@ -15,10 +15,12 @@ use loom::thread;
 use super::{Chan, Place, WHY};
 use crate::chan::error::{RecvTimeoutError, SendTimeoutError};
 use crate::chan::queue::Queue;
+use crate::chan::state::Received;
 use crate::chan::waiters::{Entry, Slot, Told};
 use crate::sys::clock::NEVER;
 use crate::wait::list::Node;
-use crate::wait::parker::{self, Lists, SOON};
+use crate::wait::lock::Guard;
+use crate::wait::parker::{self, Ended, Lists, SOON};
 
 type Ints = Chan<u32>;
 type Recv = fn(&Ints) -> u32;
@@ -293,4 +295,92 @@ fn loom_deadlines_of_both_sides() {
             );
         });
     }
+}
+
+/// A receive that unwinds when it is asked to, as a goroutine does.
+fn recv_or_unwind(chan: &Ints, wait: Wait) -> Option<u32> {
+    loop {
+        let state = {
+            let mut state = chan.lock();
+            if let Received::Value(value, woken) = state.recv() {
+                chan.release(state, woken);
+                return Some(value);
+            }
+            state
+        };
+        let slot = Slot::new(None);
+        let told = wait(chan, state, &slot);
+        if told == Some(Told::Served) {
+            return slot.into_inner();
+        }
+        // Unwound, or its time is over.
+        if parker::has_unwound() || told == Some(Told::Nothing) {
+            return None;
+        }
+    }
+}
+
+type Wait = for<'a> fn(&'a Ints, Guard<'a, super::State<u32>>, &Slot<u32>) -> Option<Told>;
+
+fn wait(chan: &Ints, state: Guard<'_, super::State<u32>>, slot: &Slot<u32>) -> Option<Told> {
+    chan.recv_wait(state, slot, NEVER)
+}
+
+/// A wait with a deadline: it is claimed by its ticket.
+fn wait_with_a_ticket(
+    chan: &Ints,
+    state: Guard<'_, super::State<u32>>,
+    slot: &Slot<u32>,
+) -> Option<Told> {
+    chan.recv_wait(state, slot, SOON)
+}
+
+/// A wait that follows the request without a look at what it was told.
+fn wait_that_unwinds_at_once(
+    chan: &Ints,
+    state: Guard<'_, super::State<u32>>,
+    slot: &Slot<u32>,
+) -> Option<Told> {
+    let node = Node::new(Entry::with_slot(slot));
+    let mut held = Some(state);
+    let ended = parker::park(Lists::One, WHY, NEVER, |waiter| {
+        let mut state = held.take().unwrap();
+        // SAFETY: it is taken out below.
+        unsafe { state.receivers.push(&node, waiter) };
+        true
+    });
+    if ended == Ended::Interrupted {
+        parker::heed();
+    }
+    let mut state = chan.lock();
+    // SAFETY: in this list, or in none.
+    unsafe { state.receivers.remove(&node) };
+    (!parker::has_unwound()).then(|| node.entry.told())
+}
+
+/// Goal: a message whose send has returned is received, by the receive that was cancelled while it
+/// waited, or by the next.
+fn cancel_against_hand_over(wait: Wait) {
+    loom::model(move || {
+        let chan = chan(0);
+        let sender = on_thread(&chan, |chan| send(chan, 5));
+        let me = parker::current();
+        let canceller = thread::spawn(move || parker::cancel(me));
+        let got = recv_or_unwind(&chan, wait).unwrap_or_else(|| recv(&chan));
+        assert_eq!(got, 5);
+        sender.join().unwrap();
+        canceller.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_cancel_against_hand_over() {
+    cancel_against_hand_over(wait);
+    cancel_against_hand_over(wait_with_a_ticket);
+}
+
+#[test]
+#[should_panic]
+fn loom_seeded_bug_unwinding_at_once_is_found() {
+    cancel_against_hand_over(wait_that_unwinds_at_once);
 }

@@ -62,6 +62,12 @@ impl State {
         self.0.fetch_and(!INTERRUPT, Ordering::Acquire);
     }
 
+    /// The owner finds later that a request is still to be followed.
+    pub(crate) fn renew_interrupt(&self) {
+        // Relaxed: the owner has seen the reason itself.
+        self.0.fetch_or(INTERRUPT, Ordering::Relaxed);
+    }
+
     /// Asks goroutine `id` to unwind, once, and ends whatever park it is in: one step, so that it
     /// ends no later park.
     pub(crate) fn cancel(&self, id: u64) -> Wake {

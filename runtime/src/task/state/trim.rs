@@ -31,6 +31,7 @@ impl State {
     /// Back to `Parked`, or to `Owned` if a waker came.
     pub(crate) fn end_trim(&self) -> Trim {
         let step = |word: u64| match word & (PHASE | BY_TOKEN) {
+            // A token: a request would have left a note.
             by if by == PARKING | BY_TOKEN && must_run(word) => {
                 Some(word & !(PHASE | BY_TOKEN | TOKEN) | OWNED)
             }

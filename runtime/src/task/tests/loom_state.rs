@@ -143,11 +143,11 @@ fn stop_against_a_deaf_park(deaf_first: bool) {
         let stopper = Arc::clone(&parker);
         let thread = thread::spawn(move || wake_and(&stopper, |state| state.stop(ID)));
         if deaf_first {
-            let _ = parker.state.set_deaf(true);
+            parker.state.set_deaf(true);
         }
         parker.state.begin_park();
         if !deaf_first {
-            let _ = parker.state.set_deaf(true);
+            parker.state.set_deaf(true);
         }
         let resumed = save_and(&parker, State::commit_park) + thread.join().unwrap();
         assert_eq!(resumed, 0, "woken before its time: {:?}", parker.state);
@@ -318,7 +318,7 @@ fn loom_trim_against_commit() {
 fn loom_trim_against_stop_of_a_deaf_park() {
     loom::model(|| {
         let parker = fake();
-        let _ = parker.state.set_deaf(true);
+        parker.state.set_deaf(true);
         park_with_commit(&parker);
         let stopper = Arc::clone(&parker);
         let thread = thread::spawn(move || wake_and(&stopper, stop));

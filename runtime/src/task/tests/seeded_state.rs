@@ -32,6 +32,15 @@ impl State {
         Commit::Parked
     }
 
+    /// `commit_park` that does not tell its owner of a request: the bug that the model must find.
+    pub(crate) fn commit_park_untold(&self) -> Commit {
+        let commit = self.commit_park();
+        if commit == Commit::ResumeNow {
+            self.clear_ended();
+        }
+        commit
+    }
+
     /// `park_by_token` that looks for the token first: the bug that the model must find.
     pub(crate) fn park_by_token_seeded(&self) -> Commit {
         if self.take_token() {

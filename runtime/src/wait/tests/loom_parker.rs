@@ -6,6 +6,9 @@
 //!
 //! A deadline comes at once: from the moment that the nodes are in their lists, time tries to take
 //! the wait. The checker lets others be faster, or not.
+//!
+//! A thread of the model may be asked to unwind ([`cancel`]), once. Where a goroutine would unwind,
+//! the thread notes that ([`has_unwound`]) and returns: the test acts as the unwinding would.
 
 use std::ptr;
 
@@ -27,6 +30,7 @@ struct G {
     state: State,
     wait_word: WaitWord,
     is_enqueued: AtomicBool,
+    has_unwound: AtomicBool,
     thread: Thread,
 }
 
@@ -48,6 +52,7 @@ loom::thread_local! {
         state: State::new(ID),
         wait_word: WaitWord::new(),
         is_enqueued: AtomicBool::new(false),
+        has_unwound: AtomicBool::new(false),
         thread: thread::current(),
     }));
 }
@@ -152,7 +157,47 @@ fn park_with(g: GRef, publish: impl FnOnce() -> bool) -> Ended {
         return Ended::NotBegun;
     }
     g.0.rest(g.0.state.commit_park());
+    if g.0.state.was_ended() {
+        g.0.state.clear_ended();
+        return Ended::Interrupted;
+    }
     Ended::Woken
+}
+
+/// The calling thread, for [`cancel`].
+pub(crate) fn current() -> GRef {
+    CURRENT.with(|g| GRef(g))
+}
+
+/// Asks a thread to unwind, once, and ends its park.
+pub(crate) fn cancel(g: GRef) {
+    Woken::of(g, g.0.state.cancel(ID)).go();
+}
+
+/// Whether the calling thread has unwound, if it was a goroutine.
+pub(crate) fn has_unwound() -> bool {
+    current().0.has_unwound.load(Ordering::Relaxed)
+}
+
+/// Follows the request, if there is one.
+pub(crate) fn heed() {
+    let g = current().0;
+    if g.state.take_cancel() {
+        g.has_unwound.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether there is a request.
+pub(crate) fn must_heed() -> bool {
+    current().0.state.requests().cancel
+}
+
+pub(crate) fn undisturbed<T>(f: impl FnOnce() -> T) -> T {
+    let state = &current().0.state;
+    state.set_deaf(true);
+    let value = f();
+    state.set_deaf(false);
+    value
 }
 
 fn park_timed(g: GRef, until: u64, publish: impl FnOnce(Waiter) -> bool) -> Ended {
@@ -167,8 +212,13 @@ fn park_timed(g: GRef, until: u64, publish: impl FnOnce(Waiter) -> bool) -> Ende
     });
     let end = g.0.wait_word.close(ticket);
     if end != End::Closed && !state.take_delivery() {
+        state.set_deaf(true);
         let _ = park_with(g, || !state.take_delivery());
         state.take_delivery();
+        state.set_deaf(false);
+    }
+    if ended == Ended::Interrupted && end == End::Closed {
+        heed();
     }
     match end {
         _ if ended == Ended::NotBegun => Ended::NotBegun,
