@@ -34,6 +34,15 @@ pub(crate) fn no_stack(refusal: &std::io::Error) -> ! {
     std::process::abort();
 }
 
+/// The kernel refuses a signal stack, without which no stack can grow.
+#[cold]
+pub(crate) fn no_signal_stack(refusal: &std::io::Error) -> ! {
+    print(format_args!(
+        "gopark: fatal: no signal stack for a thread that runs goroutines: {refusal}\n"
+    ));
+    std::process::abort();
+}
+
 /// Tells the person who runs the program something that the program cannot be told.
 pub(crate) fn warn(text: fmt::Arguments<'_>) {
     print(format_args!("gopark: {text}\n"));

@@ -43,6 +43,7 @@ pub struct Runtime {
 impl Runtime {
     pub(crate) fn start(shared: Arc<Shared>) -> io::Result<Runtime> {
         gopark_stack::set_describe(describe);
+        gopark_stack::set_running(G::running);
         if shared.config.preemption == Preemption::Suspend {
             preempt::install()?;
         }

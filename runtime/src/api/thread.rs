@@ -51,8 +51,11 @@ pub fn no_preempt<T>(f: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Runs `f` on the OS thread's own stack of 8 MiB: for foreign code with frames of more than a page
-/// that it does not touch in order, which a growing stack cannot serve.
+/// Runs `f` on the OS thread's own stack of 8 MiB: for foreign code whose frames are large for the
+/// goroutine's [limit](crate::runtime::Builder::stack_limit), or hold buffers of more than 256 KiB
+/// that system calls fill before the code has touched them (`EFAULT`; see
+/// [`stack_window`](crate::runtime::Builder::stack_window)). Other frames are served where they
+/// are.
 ///
 /// `f` is not on a goroutine: calls that need one panic, `join` and the like block the thread. It
 /// is not suspended at the end of a slice, but loses its P to others if it takes long. A panic of

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use gopark_stack::Intruder;
+
 use super::deadlock;
 use super::resize;
 use super::trace;
@@ -89,6 +91,7 @@ struct Worker<'a> {
     trimmer: Trimmer,
     next_trace: Option<Instant>,
     told_signal: bool,
+    fault_watch: FaultWatch,
     /// When stale timers were looked for.
     swept: Option<Instant>,
 }
@@ -100,6 +103,7 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
         trimmer: Trimmer::new(),
         next_trace: shared.config.trace.map(|every| Instant::now() + every),
         told_signal: false,
+        fault_watch: FaultWatch::Quiet,
         swept: None,
     };
     let mut retry = None;
@@ -146,6 +150,7 @@ impl Worker<'_> {
             self.trimmer.upkeep(shared);
             resize::follow(shared);
             self.check_signal();
+            self.check_fault_handler();
         }
         if is(Chore::Rest) {
             self.trimmer.rest(shared);
@@ -185,9 +190,10 @@ impl Worker<'_> {
         self.next_trace.is_some_and(|at| at <= Instant::now())
     }
 
+    /// A handler that was set later may call ours: only silence tells that it does not.
     fn check_signal(&mut self) {
         let needed = self.shared.config.preemption == Preemption::Suspend;
-        if needed && !self.told_signal && !preempt::is_installed() {
+        if needed && !self.told_signal && !preempt::is_installed() && preempt::is_unanswered() {
             self.told_signal = true;
             warn(format_args!(
                 "the program has replaced the handler of SIGURG: goroutines that run for long are \
@@ -195,6 +201,48 @@ impl Worker<'_> {
             ));
         }
     }
+
+    /// A handler of SIGSEGV that was set later may call the one under which stacks grow: a growth
+    /// proves it. Without one the person who runs the program is told.
+    fn check_fault_handler(&mut self) {
+        let Some(intruder) = gopark_stack::intruder() else {
+            return;
+        };
+        let growths = gopark_stack::stats().map_or(0, |stats| stats.growths);
+        let by = match (intruder, self.fault_watch) {
+            (_, FaultWatch::Over) => return,
+            (Intruder::OnSignalStack, FaultWatch::Quiet) => {
+                self.fault_watch = FaultWatch::Seen { growths };
+                return;
+            }
+            (Intruder::OnSignalStack, FaultWatch::Seen { growths: before }) => {
+                self.fault_watch = FaultWatch::Over;
+                if growths > before {
+                    return;
+                }
+                "by one that may not call the earlier one"
+            }
+            (Intruder::OnUserStack, _) => "by one without SA_ONSTACK",
+            (Intruder::Default, _) => "by the default action",
+        };
+        self.fault_watch = FaultWatch::Over;
+        warn(format_args!(
+            "the program has replaced the handler of SIGSEGV {by}: if it is not called, a \
+             goroutine whose stack must grow beyond {} bytes ends the process",
+            self.shared.config.window
+        ));
+    }
+}
+
+/// What is known of a handler of SIGSEGV in front of the one under which stacks grow.
+#[derive(Clone, Copy, Debug)]
+enum FaultWatch {
+    /// There was none.
+    Quiet,
+    /// It was there at the last look, when there had been so many growths.
+    Seen { growths: u64 },
+    /// It was told, or calls the other one.
+    Over,
 }
 
 /// Starts the first M, detached: the runtime's end waits for it by count.
