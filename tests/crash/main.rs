@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "crashes on purpose: wild pointers")]
 
 mod alone;
+mod dying;
+mod overrun;
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};

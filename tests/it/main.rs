@@ -12,6 +12,7 @@ mod ends;
 mod examples;
 mod fairness;
 mod first_turn;
+mod foreign_frames;
 mod haste;
 mod hogs;
 mod join_set;
@@ -23,6 +24,7 @@ mod mixed_locks;
 mod monitor;
 // polling's own wait makes five system calls.
 #[cfg(not(gopark_portable_poller))]
+mod neighbours;
 mod net_cost;
 mod net_crowds;
 mod net_deadlines;
