@@ -89,6 +89,14 @@ pub(crate) fn no_stack(refusal: &io::Error) -> ! {
     ));
 }
 
+/// The kernel refuses a signal stack, without which no stack can grow.
+#[cold]
+pub(crate) fn no_signal_stack(refusal: &io::Error) -> ! {
+    die(format_args!(
+        "no signal stack for a thread that runs goroutines: {refusal}"
+    ));
+}
+
 /// Tells the person who runs the program something that the program cannot be told. Does not wait
 /// until it is read.
 pub(crate) fn warn(text: fmt::Arguments<'_>) {

@@ -10,9 +10,11 @@
 //!
 //! 1. A carved slot is owned by one `Stack` or `Promise`, or is in one cache, or in a depot of its
 //!    class.
-//! 2. `window` of an opened slot is the number of accessible bytes below its top; only the owner of
-//!    the slot changes it, or the fault handler of the thread that runs on it.
+//! 2. `window` of an opened slot is the number of bytes below its top that no guard closes; only
+//!    the owner of the slot changes it, or the fault handler of the thread that runs on it.
 //! 3. A slot that was not carved, or not opened, has no window.
+//! 4. With markers, frames that are larger than a guard may live below the window (`guard.rs`).
+//!    What they leave is given back with the pages of the window, and counted with them.
 
 #![expect(
     unsafe_code,
@@ -22,15 +24,16 @@
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError, atomic};
 
+use crate::carving::{Carved, Carving};
 use crate::depot::{Depot, Links};
 use crate::guard::{self, GuardKind};
-use crate::layout::{Class, Geometry, Slot, page_bytes};
+use crate::layout::{Class, Geometry, Slot, Span, page_bytes};
 use crate::map::{self, Map};
 use crate::shim::{AtomicU32, AtomicU64, Ordering};
 use crate::{fault, switch};
 
 /// Windows up to this size stay as they are when a stack is cached for reuse.
-pub(crate) const KEEP_WINDOW_BYTES_MAX: usize = 1 << 20;
+const KEEP_WINDOW_BYTES_MAX: usize = 1 << 20;
 /// Fallback guards: stacks per 100 of `vm.max_map_count`; each takes two mappings.
 const MAP_SHARE_PERCENT: u32 = 45;
 
@@ -42,7 +45,7 @@ pub(crate) struct Record {
     pub(crate) link: AtomicU32,
     /// Next chain of the depot, plus one.
     chain: AtomicU32,
-    /// Window in units of 4 KiB, and [`CLEAN`]. Zero: never opened.
+    /// Window in units of 4 KiB, [`CLEAN`] and [`LENT`]. Zero: never opened.
     window: AtomicU32,
     /// Times that the fault handler lowered the window.
     growths: AtomicU32,
@@ -52,6 +55,8 @@ const _: () = assert!(size_of::<Record>() == crate::layout::RECORD_BYTES);
 
 /// All pages of the (free) slot have been given back.
 const CLEAN: u32 = 1 << 31;
+/// A part of the guard below the window is open.
+const LENT: u32 = 1 << 30;
 const WINDOW_UNIT: usize = 4096;
 
 /// All stacks of the process.
@@ -61,15 +66,13 @@ pub(crate) struct Arena {
     pub(crate) kind: GuardKind,
     pub(crate) reserved_bytes: usize,
     records: &'static [Record],
-    carved: [AtomicU32; 3],
+    carving: Carving,
     /// Free slots in the depots, by class.
     stored: [AtomicU32; 3],
     depots: [Depot; 3],
     /// Slots that were promised and not needed, or that the kernel refused to open: numbers without
     /// a window.
     pub(crate) unopened: [Depot; 3],
-    /// Carved slots over all classes that the back-end allows.
-    carved_max: u32,
     growths: AtomicU64,
     /// Held while chains are out of a depot for trimming, and before giving up on a full arena.
     trimming: Mutex<()>,
@@ -132,11 +135,10 @@ impl Arena {
             kind: map.kind,
             reserved_bytes: map.len,
             records,
-            carved: [const { AtomicU32::new(0) }; 3],
+            carving: Carving::new(carved_max),
             stored: [const { AtomicU32::new(0) }; 3],
             depots: [Depot::new(), Depot::new(), Depot::new()],
             unopened: [Depot::new(), Depot::new(), Depot::new()],
-            carved_max,
             growths: AtomicU64::new(0),
             trimming: Mutex::new(()),
             map,
@@ -147,8 +149,25 @@ impl Arena {
     #[inline]
     pub(crate) fn window(&self, slot: Slot) -> Option<usize> {
         // Acquire pairs with the Release in `set_window`.
-        let word = self.record(slot.index).window.load(Ordering::Acquire) & !CLEAN;
+        let word = self.record(slot.index).window.load(Ordering::Acquire) & !(CLEAN | LENT);
         (word != 0).then_some(word as usize * WINDOW_UNIT)
+    }
+
+    /// Whether a stack that its user gives back must be cut down: its window is large, or its guard
+    /// has a gap.
+    #[inline]
+    pub(crate) fn is_overgrown(&self, slot: Slot) -> bool {
+        // Relaxed: written by the owner, or before the owner was told.
+        let word = self.record(slot.index).window.load(Ordering::Relaxed) & !CLEAN;
+        word > (KEEP_WINDOW_BYTES_MAX / WINDOW_UNIT) as u32
+    }
+
+    /// Notes that a part of the slot's guard is open. Async-signal-safe, on any thread.
+    pub(crate) fn note_lent(&self, slot: Slot) {
+        // Relaxed: the owner looks when the slot's user has ended.
+        self.record(slot.index)
+            .window
+            .fetch_or(LENT, Ordering::Relaxed);
     }
 
     /// Notes a window of a slot that the caller owns or runs on.
@@ -189,7 +208,7 @@ impl Arena {
     pub(crate) fn open(&self, slot: Slot, window: usize) -> io::Result<()> {
         let bytes = self.geometry.first_window(slot, window, page_bytes());
         // SAFETY: the slot is fresh and the caller's.
-        unsafe { self.kind.open_slot(self.geometry.top(slot), bytes) }?;
+        unsafe { self.kind.open_slot(self.geometry.span(slot), bytes) }?;
         self.set_window(slot, bytes);
         Ok(())
     }
@@ -230,30 +249,23 @@ impl Arena {
 
     /// A slot that was never handed out.
     pub(crate) fn carve(&self, class: Class) -> io::Result<Option<Slot>> {
-        let count = self.geometry.count(class);
-        let word = &self.carved[class as usize];
-        let bump = |n: u32| (n < count).then_some(n + 1);
-        // Relaxed: the number alone is handed out.
-        let Ok(nth) = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, bump) else {
-            return Ok(None);
-        };
-        let all: u32 = self.carved.iter().map(|n| n.load(Ordering::Relaxed)).sum();
-        if all > self.carved_max {
-            word.fetch_sub(1, Ordering::Relaxed);
-            return Err(io::Error::new(
+        let slots = self.geometry.count(class);
+        match self.carving.carve(class as usize, slots) {
+            Carved::Nth(nth) => Ok(Some(Slot {
+                index: self.geometry.first(class) + nth,
+                class,
+            })),
+            Carved::ClassIsFull => Ok(None),
+            Carved::LimitIsReached => Err(io::Error::new(
                 io::ErrorKind::OutOfMemory,
                 format!(
                     "{} stacks with mprotect guards are the most that vm.max_map_count={} allows; \
                      raise that sysctl, or use a kernel with MADV_GUARD_INSTALL (6.13)",
-                    self.carved_max,
+                    self.carving.limit,
                     max_map_count()
                 ),
-            ));
+            )),
         }
-        Ok(Some(Slot {
-            index: self.geometry.first(class) + nth,
-            class,
-        }))
     }
 
     /// Brings a slot that leaves the depot to at least `window` bytes.
@@ -262,19 +274,22 @@ impl Arena {
         let want = self.geometry.first_window(slot, window, page_bytes());
         if have < want {
             // SAFETY: the caller owns the slot.
-            unsafe { self.kind.grow(self.geometry.top(slot), have, want) }?;
+            unsafe { self.kind.grow(self.geometry.span(slot), have, want) }?;
         }
         self.set_window(slot, have.max(want));
         Ok(())
     }
 
-    /// Gives the grown part of a free slot back, down to a window of `window` bytes.
+    /// Gives the grown part of a free slot back, down to a window of `window` bytes, and what lies
+    /// below; closes gaps of the guard.
     pub(crate) fn shrink(&self, slot: Slot, window: usize) {
         let have = self.window(slot).expect("a used slot has a window");
         let want = self.geometry.first_window(slot, window, page_bytes());
-        if have > want {
+        let is_lent = self.record(slot.index).window.load(Ordering::Relaxed) & LENT != 0;
+        if have > want || is_lent {
+            let want = have.min(want);
             // SAFETY: the slot is free: nothing lives in it.
-            let shrunk = unsafe { self.kind.shrink(self.geometry.top(slot), have, want) };
+            let shrunk = unsafe { self.kind.shrink(self.geometry.span(slot), have, want) };
             if shrunk.is_ok() {
                 self.set_window(slot, want);
             }
@@ -310,13 +325,23 @@ impl Arena {
         }
         self.shrink(slot, window);
         let bytes = self.window(slot).unwrap_or(0);
-        // SAFETY: the slot is free: nothing lives in its window.
-        let dropped = unsafe { guard::drop_pages(self.geometry.top(slot) - bytes, bytes) };
+        let span = self.geometry.span(slot);
+        let low = self.lowest_used(span, bytes);
+        // SAFETY: the slot is free: nothing lives in it.
+        let dropped = unsafe { guard::drop_pages(low, span.top - low) };
         if dropped.is_err() {
             return 0;
         }
         word.fetch_or(CLEAN, Ordering::Relaxed);
         bytes
+    }
+
+    /// Where what a slot's user has touched may begin: below the window too, with markers.
+    pub(crate) fn lowest_used(&self, span: Span, window: usize) -> usize {
+        match self.kind {
+            GuardKind::Markers => span.floor,
+            GuardKind::Protect => span.top - window,
+        }
     }
 
     /// Lowest address of the reservation.
@@ -326,9 +351,7 @@ impl Arena {
 
     /// Slots of a class that were ever carved.
     pub(crate) fn carved_count(&self, class: Class) -> u32 {
-        self.carved[class as usize]
-            .load(Ordering::Relaxed)
-            .min(self.geometry.count(class))
+        self.carving.count(class as usize)
     }
 
     /// Slots ever carved; free slots in depots; growths.
@@ -340,7 +363,7 @@ impl Arena {
                 .sum::<usize>()
         };
         (
-            sum(&self.carved),
+            self.carving.total(),
             sum(&self.stored),
             self.growths.load(Ordering::Relaxed),
         )

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::arena::{Arena, KEEP_WINDOW_BYTES_MAX};
+use crate::arena::Arena;
 use crate::layout::{Class, LIMIT_BYTES_MAX, Slot};
 use crate::stack::Stack;
 
@@ -207,12 +207,7 @@ impl StackCache {
     #[inline]
     pub fn give(&mut self, stack: Stack) {
         let slot = stack.into_slot();
-        if self
-            .arena
-            .window(slot)
-            .is_some_and(|bytes| bytes > KEEP_WINDOW_BYTES_MAX)
-            && slot.class != Class::Dense
-        {
+        if self.arena.is_overgrown(slot) {
             self.arena.shrink(slot, self.window);
         }
         if self.free[slot.class as usize].is_full() {

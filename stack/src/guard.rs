@@ -1,15 +1,27 @@
 //! Closing and opening address ranges: the two guard back-ends.
 //!
 //! *Markers* (`MADV_GUARD_INSTALL`, Linux 6.13 and later) put the guard into the page tables: no
-//! extra mapping, however many stacks there are. *Protect* is `mprotect` over an arena that starts
-//! without access: the guard is everything below a window, two mappings for each stack. Both are
-//! one system call per change and touch neither heap nor `errno`: the fault handler uses them.
+//! extra mapping, however many stacks there are. What lies below the guard is accessible, as a part
+//! of the same slot. *Protect* is `mprotect` over an arena that starts without access: the guard is
+//! everything below a window, two mappings for each stack. Neither touches heap nor `errno`: the
+//! fault handler uses them.
 //!
 //! | act            | markers                                      | protect                      |
 //! |----------------|----------------------------------------------|------------------------------|
 //! | open a slot    | install 64 KiB under the window              | make the window RW           |
 //! | grow           | install lower, then remove the old guard     | make the new part RW         |
-//! | shrink         | drop pages, install upper, remove the lower  | drop pages, close the part   |
+//! | shrink         | install upper, remove the lower, drop pages  | drop pages, close the part   |
+//! | lend           | remove a part of the guard                   | never: nothing lies below it |
+//!
+//! A window that has grown beyond 1 MiB gets a marker guard at the low end of its slot too. That
+//! one takes a page table of its own, which is why smaller stacks do without.
+//!
+//! # Invariants
+//!
+//! 1. A guard is installed, and pages are dropped, only below the stack pointer of the slot's user
+//!    less its red zone: below that nothing lives. A frame that is larger than the guard may lie
+//!    below the guard, so the window says nothing about what lives.
+//! 2. To remove a guard drops no data.
 
 #![expect(
     unsafe_code,
@@ -18,13 +30,16 @@
 
 use std::ffi::c_void;
 use std::io;
+use std::ops::Range;
 
 use rustix::mm::{Advice, MprotectFlags};
 
-use crate::layout::GUARD_BYTES;
+use crate::layout::Span;
 
 const MADV_GUARD_INSTALL: i32 = 102;
 const MADV_GUARD_REMOVE: i32 = 103;
+/// A window beyond this has a hard guard of markers.
+const HARD_GUARD_OVER: usize = 1 << 20;
 
 /// How guards are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +53,7 @@ pub enum GuardKind {
 /// What every function of this file requires of its caller.
 ///
 /// # Safety
-/// - `top` is the top of an arena slot, which the caller owns (or runs on);
+/// - the span is that of an arena slot, which the caller owns (or runs on);
 /// - windows are whole pages and leave room for the guard inside the slot;
 /// - no live data lies in a range that becomes inaccessible or is dropped.
 fn _contract() {}
@@ -48,88 +63,102 @@ impl GuardKind {
     ///
     /// # Safety
     /// As [`_contract`] says.
-    pub(crate) unsafe fn open_slot(self, top: usize, window: usize) -> io::Result<()> {
+    pub(crate) unsafe fn open_slot(self, span: Span, window: usize) -> io::Result<()> {
         match self {
             // SAFETY: passed on; the guard lies below the window, inside the slot.
-            GuardKind::Markers => unsafe { install(top - window - GUARD_BYTES, GUARD_BYTES) },
+            GuardKind::Markers => unsafe { install(span.first_guard(window)) },
             // SAFETY: passed on.
-            GuardKind::Protect => unsafe {
-                protect(
-                    top - window,
-                    window,
-                    MprotectFlags::READ | MprotectFlags::WRITE,
-                )
-            },
+            GuardKind::Protect => unsafe { unclose(span.top - window, window) },
         }
     }
 
     /// Lowers the window from `old` to `new` bytes. At every instant a guard stands below it.
     ///
     /// # Safety
-    /// As [`_contract`] says.
-    pub(crate) unsafe fn grow(self, top: usize, old: usize, new: usize) -> io::Result<()> {
+    /// As [`_contract`] says: nothing lives below `top - new`.
+    pub(crate) unsafe fn grow(self, span: Span, old: usize, new: usize) -> io::Result<()> {
         debug_assert!(old < new);
         match self {
             GuardKind::Markers => {
+                if new > HARD_GUARD_OVER {
+                    // SAFETY: passed on; the hard guard lies below all windows.
+                    unsafe { install(span.low..span.floor) }?;
+                }
                 // SAFETY: passed on.
-                unsafe { install(top - new - GUARD_BYTES, GUARD_BYTES) }?;
+                unsafe { install(span.guard(new)) }?;
                 // A part of the old guard may lie inside the new one; it stays.
-                let low = (top - new).max(top - old - GUARD_BYTES);
-                // SAFETY: passed on; removing a marker exposes only untouched memory.
-                unsafe { remove(low, top - old - low) }
+                let old_guard = span.guard(old);
+                // SAFETY: passed on; removing markers drops no data.
+                unsafe { remove(old_guard.start.max(span.top - new)..old_guard.end) }
             }
             // SAFETY: passed on.
-            GuardKind::Protect => unsafe {
-                protect(
-                    top - new,
-                    new - old,
-                    MprotectFlags::READ | MprotectFlags::WRITE,
-                )
-            },
+            GuardKind::Protect => unsafe { unclose(span.top - new, new - old) },
         }
     }
 
-    /// Raises the window from `old` down to `new` bytes and gives the pages back.
+    /// Raises the window from `old` to `new` bytes, which may be as many, and gives back all pages
+    /// below it.
     ///
     /// # Safety
     /// As [`_contract`] says: nothing lives below `top - new`.
-    pub(crate) unsafe fn shrink(self, top: usize, old: usize, new: usize) -> io::Result<()> {
-        debug_assert!(new < old);
-        // SAFETY: passed on: the caller vouches that the range is dead.
-        unsafe { drop_pages(top - old, old - new) }?;
+    pub(crate) unsafe fn shrink(self, span: Span, old: usize, new: usize) -> io::Result<()> {
+        debug_assert!(new <= old);
         match self {
             GuardKind::Markers => {
+                let (above, below) = (span.guard(new), span.guard(old));
                 // SAFETY: passed on.
-                unsafe { install(top - new - GUARD_BYTES, GUARD_BYTES) }?;
-                let high = (top - old).min(top - new - GUARD_BYTES);
-                let low = top - old - GUARD_BYTES;
+                unsafe { install(above.clone()) }?;
                 // SAFETY: passed on.
-                unsafe { remove(low, high - low) }
+                unsafe { remove(below.start..below.end.min(above.start)) }?;
+                // Last: the kernel frees page tables that have become empty.
+                // SAFETY: passed on: the range is dead. Markers stay.
+                unsafe { drop_pages(span.floor, above.end - span.floor) }
             }
-            // SAFETY: passed on.
-            GuardKind::Protect => unsafe { protect(top - old, old - new, MprotectFlags::empty()) },
+            GuardKind::Protect if new == old => Ok(()),
+            GuardKind::Protect => {
+                // SAFETY: passed on: the range is dead.
+                unsafe { drop_pages(span.top - old, old - new) }?;
+                // SAFETY: passed on.
+                unsafe { protect(span.top - old, old - new, MprotectFlags::empty()) }
+            }
+        }
+    }
+
+    /// Opens what the guard under a window closes at and above `from`, for a frame that lies across
+    /// it. No effect on data.
+    ///
+    /// # Safety
+    /// `from` is the address of a page in the slot.
+    pub(crate) unsafe fn lend(self, span: Span, window: usize, from: usize) -> io::Result<()> {
+        match self {
+            // SAFETY: passed on; removing markers drops no data.
+            GuardKind::Markers => unsafe { remove(from..span.top - window) },
+            GuardKind::Protect => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
 
-unsafe fn install(addr: usize, len: usize) -> io::Result<()> {
+unsafe fn install(range: Range<usize>) -> io::Result<()> {
     // SAFETY: the range is inside the arena and dead, by the caller's promise.
-    unsafe { advise(addr, len, MADV_GUARD_INSTALL) }
+    unsafe { advise(range, MADV_GUARD_INSTALL) }
 }
 
-unsafe fn remove(addr: usize, len: usize) -> io::Result<()> {
+unsafe fn remove(range: Range<usize>) -> io::Result<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
     // SAFETY: removing a marker never drops data.
-    unsafe { advise(addr, len, MADV_GUARD_REMOVE) }
+    unsafe { advise(range, MADV_GUARD_REMOVE) }
 }
 
 /// `madvise` with advice that no crate names yet; keeps `errno`: the fault handler calls it.
-unsafe fn advise(addr: usize, len: usize, advice: i32) -> io::Result<()> {
+unsafe fn advise(range: Range<usize>, advice: i32) -> io::Result<()> {
     // SAFETY: errno's location is valid on every thread.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: errno belongs to this thread.
     let saved = unsafe { errno.read() };
     // SAFETY: the range is the caller's, see above.
-    let code = unsafe { libc::madvise(addr as *mut c_void, len, advice) };
+    let code = unsafe { libc::madvise(range.start as *mut c_void, range.len(), advice) };
     // SAFETY: errno belongs to this thread.
     let failed = unsafe { errno.read() };
     // SAFETY: errno belongs to this thread.
@@ -139,6 +168,11 @@ unsafe fn advise(addr: usize, len: usize, advice: i32) -> io::Result<()> {
     } else {
         Err(io::Error::from_raw_os_error(failed))
     }
+}
+
+unsafe fn unclose(addr: usize, len: usize) -> io::Result<()> {
+    // SAFETY: passed on; giving access invalidates nothing.
+    unsafe { protect(addr, len, MprotectFlags::READ | MprotectFlags::WRITE) }
 }
 
 unsafe fn protect(addr: usize, len: usize, flags: MprotectFlags) -> io::Result<()> {
@@ -156,12 +190,13 @@ pub(crate) unsafe fn drop_pages(addr: usize, len: usize) -> io::Result<()> {
         .map_err(io::Error::from)
 }
 
-/// Makes the pages of an accessible range resident, as far as the kernel can. No effect on data.
-pub(crate) fn populate(addr: usize, len: usize) {
+/// Makes the pages of an accessible range resident, as far as the kernel can: whether it could.
+/// No effect on data.
+pub(crate) fn populate(addr: usize, len: usize) -> bool {
     // SAFETY: populating changes no contents; on a bad range the kernel answers with an error.
     let done = unsafe { rustix::mm::madvise(addr as *mut c_void, len, Advice::LinuxPopulateWrite) };
     // An old kernel or a full memory cgroup refuses: the pages then come by demand.
-    let _ = done;
+    done.is_ok()
 }
 
 /// Whether the kernel takes markers on `[addr, addr + len)`, which must be unused RW memory.
@@ -170,7 +205,7 @@ pub(crate) fn populate(addr: usize, len: usize) {
 /// Nothing lives in the range.
 pub(crate) unsafe fn markers_work(addr: usize, len: usize) -> bool {
     // SAFETY: passed on.
-    let installed = unsafe { install(addr, len) };
+    let installed = unsafe { install(addr..addr + len) };
     // SAFETY: passed on.
-    installed.is_ok() && unsafe { remove(addr, len) }.is_ok()
+    installed.is_ok() && unsafe { remove(addr..addr + len) }.is_ok()
 }

@@ -12,9 +12,9 @@
 //!
 //!  one slot, low to high addresses:
 //!  +------------+---------------------------+-------+------------------+--------+--------+-------+
-//!  | hard guard |  reserved, never touched  | guard | window, RW       | header | colour | shift |
+//!  | hard guard |  reserved                 | guard | window, RW       | header | colour | shift |
 //!  +------------+---------------------------+-------+------------------+--------+--------+-------+
-//!  ^ low                                            ^ top - window              ^        ^ top
+//!  ^ low        ^ floor                             ^ top - window              ^        ^ top
 //! ```
 //!
 //! The header lies at a distance from the top that depends on the slot's number (its *colour*):
@@ -35,6 +35,7 @@
 //! number of pages for the same reason (46 ns; 27).
 
 use std::io;
+use std::ops::Range;
 
 /// Bytes of the guard under a window. C code on aarch64 probes only every 64 KiB.
 pub const GUARD_BYTES: usize = 64 << 10;
@@ -48,6 +49,9 @@ pub const LIMIT_BYTES_MIN: usize = 64 << 10;
 pub(crate) const NEAR_BYTES: usize = LIMIT_BYTES_MIN;
 /// Largest, and default, stack limit.
 pub const LIMIT_BYTES_MAX: usize = 1 << 30;
+
+/// Bytes below a stack pointer that a leaf function may use (x86_64's red zone).
+pub(crate) const RED_ZONE_BYTES: usize = 128;
 
 const COLOURS: u32 = 8;
 const COLOUR_BYTES: usize = 192;
@@ -69,6 +73,8 @@ pub(crate) const RECORD_BYTES: usize = 16;
 /// Large and medium slots lie on this boundary. Their tops lie in the upper half of what it covers,
 /// so that a first window and its guard share one page table.
 pub(crate) const ALIGN: usize = 2 << 20;
+/// What one page table covers, where pages have 4 KiB.
+const TABLE_BYTES: usize = 2 << 20;
 
 const _: () = assert!(
     TOP_BYTES_MAX < 2048,
@@ -180,6 +186,43 @@ impl From<Packed> for Slot {
             index: packed.0 as u32,
             class,
         }
+    }
+}
+
+/// The bounds of one slot, and where its guards lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Lowest address of the slot: the hard guard begins here.
+    pub(crate) low: usize,
+    /// Lowest address above the hard guard.
+    pub(crate) floor: usize,
+    /// One past the highest address that is used.
+    pub(crate) top: usize,
+}
+
+impl Span {
+    /// Bytes above the hard guard: what header and frames may use.
+    #[inline]
+    pub(crate) fn usable_bytes(&self) -> usize {
+        self.top - self.floor
+    }
+
+    /// The guard under the first window of a slot. Each page of it takes 12 ns to write, and a
+    /// fresh goroutine waits for that: so it is no larger than [`GUARD_BYTES`].
+    pub(crate) fn first_guard(&self, window: usize) -> Range<usize> {
+        let high = self.top - window;
+        if high <= self.floor {
+            return self.low..high;
+        }
+        self.low.max(high - GUARD_BYTES)..high
+    }
+
+    /// The guard under a window that has changed: the rest of the page table in which
+    /// [`GUARD_BYTES`] under the window end. These entries take no memory, for the table is there.
+    /// It includes [`Span::first_guard`].
+    pub(crate) fn guard(&self, window: usize) -> Range<usize> {
+        let first = self.first_guard(window);
+        self.low.max(first.start / TABLE_BYTES * TABLE_BYTES)..first.end
     }
 }
 
@@ -300,9 +343,18 @@ impl Geometry {
         self.low(slot) + GUARD_BYTES + odd
     }
 
+    /// The bounds of a slot.
+    pub(crate) fn span(&self, slot: Slot) -> Span {
+        Span {
+            low: self.low(slot),
+            floor: self.floor(slot),
+            top: self.top(slot),
+        }
+    }
+
     /// Bytes above the hard guard: what header and frames may use.
     pub(crate) fn usable_bytes(&self, slot: Slot) -> usize {
-        self.top(slot) - self.floor(slot)
+        self.span(slot).usable_bytes()
     }
 
     /// The first window of a stack, for a wanted size: whole pages, within the slot.

@@ -13,6 +13,14 @@
 //! | medium | 16 MiB | up to 1 Mi    | 4.2 KiB                           |
 //! | dense  | 64 KiB | the rest      | 264 B                             |
 //!
+//! Signals: SIGSEGV and SIGBUS are handled, and passed on to whoever handled them before, if they
+//! are about no stack. SIGABRT is handled if nobody does: stacks come into the core dump then.
+//! Threads need an alternate signal stack ([`AltStack`]; std's threads have a small one).
+//!
+//! Memory that is locked (`mlockall`) and this reservation exclude each other: with `MCL_FUTURE`
+//! the first stack is refused, and `MCL_CURRENT` after it asks the kernel for all of the
+//! reservation. `mlock` of single ranges is no trouble.
+//!
 //! Environment: `GOPARK_GUARD=mprotect` (or `markers`) chooses how guards are made;
 //! `GOPARK_ARENA=BYTES` bounds the reservation.
 //!
@@ -23,6 +31,9 @@ compile_error!("gopark-stack supports Linux only so far");
 
 #[cfg(gopark_loom)]
 #[cfg_attr(not(test), expect(dead_code, reason = "only the models use it here"))]
+mod carving;
+#[cfg(gopark_loom)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only the models use it here"))]
 mod depot;
 mod shim;
 
@@ -30,6 +41,8 @@ mod shim;
 mod arena;
 #[cfg(not(gopark_loom))]
 mod cache;
+#[cfg(not(gopark_loom))]
+mod carving;
 #[cfg(not(gopark_loom))]
 mod depot;
 #[cfg(not(gopark_loom))]
@@ -40,6 +53,8 @@ mod guard;
 mod layout;
 #[cfg(not(gopark_loom))]
 mod map;
+#[cfg(not(gopark_loom))]
+mod pages;
 #[cfg(not(gopark_loom))]
 mod promise;
 #[cfg(not(gopark_loom))]
@@ -54,13 +69,17 @@ pub use crate::{
     cache::StackCache,
     fault::altstack::AltStack,
     fault::chain::{Chained, Handler, Previous},
-    fault::report::{Describe, Line, Part, set_describe},
+    fault::dump::include_stacks_in_dump,
+    fault::report::{Describe, Line, Part, Running, set_describe, set_running},
+    fault::{Intruder, intruder},
     guard::GuardKind,
     layout::WINDOW_BYTES_DEFAULT,
     layout::{Class, GUARD_BYTES, HEADER_BYTES, LIMIT_BYTES_MAX, LIMIT_BYTES_MIN, Slot},
     promise::Promise,
     stack::trim_below,
-    stack::{GrowableStack, Stack, header_at, headers, high_water_at, is_near, remaining_at},
+    stack::{
+        GrowableStack, Stack, exceeded_at, header_at, headers, high_water_at, is_near, remaining_at,
+    },
     stats::{Stats, accessible_bytes, resident_bytes, stats, trim},
 };
 

@@ -37,9 +37,11 @@ enum Owner {
 /// Reserves the arena.
 ///
 /// # Errors
+/// `Unsupported` when the process locks what it maps (`mlockall` with `MCL_FUTURE`);
 /// `InvalidInput` when `GOPARK_GUARD` or `GOPARK_ARENA` has a value that is none; `OutOfMemory`,
 /// naming the smallest size tried, when the kernel gives no address space.
 pub(crate) fn reserve() -> io::Result<Map> {
+    refuse_locked_memory()?;
     let forced = forced_kind()?;
     let mut len = largest_try()?;
     loop {
@@ -53,6 +55,40 @@ pub(crate) fn reserve() -> io::Result<Map> {
                 format!("cannot reserve {RESERVE_BYTES_MIN} bytes of address space for stacks"),
             ));
         }
+    }
+}
+
+/// With `MCL_FUTURE` the kernel makes all of a new mapping resident: terabytes here. It says so by
+/// refusing to give pages of a small one back.
+fn refuse_locked_memory() -> io::Result<()> {
+    let refusal = |found: &str| {
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!(
+                "{found}: stacks come from a reservation of terabytes, all of which would be \
+                 locked into memory. Start the runtime without mlockall(MCL_FUTURE), and lock single \
+                 ranges with mlock"
+            ),
+        )
+    };
+    let probe = match MmapOptions::new().len(page_bytes()).map_anon() {
+        Ok(probe) => probe,
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
+            return Err(refusal(
+                "the limit of locked memory (RLIMIT_MEMLOCK) is reached",
+            ));
+        }
+        Err(error) => return Err(error),
+    };
+    let start = probe.as_ptr().cast_mut().cast::<c_void>();
+    // SAFETY: our own new page, without contents; it is unmapped next.
+    let given =
+        unsafe { rustix::mm::madvise(start, probe.len(), rustix::mm::Advice::LinuxDontNeed) };
+    match given {
+        Err(rustix::io::Errno::INVAL) => Err(refusal(
+            "new memory of this process is locked (mlockall with MCL_FUTURE)",
+        )),
+        _ => Ok(()),
     }
 }
 

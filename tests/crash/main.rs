@@ -4,7 +4,9 @@
 
 mod alone;
 mod contract;
+mod dying;
 mod ending;
+mod overrun;
 mod reports;
 
 use std::os::unix::process::ExitStatusExt;

@@ -16,6 +16,7 @@ mod examples;
 mod fairness;
 mod first_turn;
 mod float_modes;
+mod foreign_frames;
 mod handle;
 mod haste;
 mod hogs;
@@ -29,6 +30,7 @@ mod locking;
 mod mixed;
 mod mixed_locks;
 mod monitor;
+mod neighbours;
 mod net_boundaries;
 mod net_connect;
 // polling's own wait makes five system calls.

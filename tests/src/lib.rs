@@ -6,6 +6,8 @@
     reason = "starts runtimes; asks the kernel for the thread's id"
 )]
 
+pub mod frames;
+
 use std::any::Any;
 use std::hint::black_box;
 use std::path::Path;

@@ -16,9 +16,9 @@ const CRATES: [(&str, Layers); 3] = [
         &[
             &["shim"],
             &["layout"],
-            &["guard"],
+            &["guard", "pages"],
             &["map"],
-            &["depot"],
+            &["carving", "depot"],
             &["switch"],
             &["arena", "fault"],
             &["cache", "promise", "stack"],

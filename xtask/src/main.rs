@@ -7,6 +7,7 @@ mod cargo;
 mod crossbeam;
 mod msrv;
 mod steps;
+mod versions;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{crossbeam, msrv};
+use crate::{crossbeam, msrv, versions};
 
 /// One step: a name for the command line, what it does, and the doing.
 pub(crate) struct Step {
@@ -37,6 +37,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "crossbeam",
         about: "crossbeam-channel's own tests, against our channels",
         run: crossbeam::check,
+    },
+    Step {
+        name: "versions",
+        about: "two versions of gopark in one program",
+        run: versions::check,
     },
     Step {
         name: "mprotect",

@@ -83,14 +83,30 @@ impl Builder {
 
     /// Limit of a goroutine's stack in bytes, 64 KiB ..= 1 GiB (the default), rounded up to 64 KiB,
     /// 16 MiB or 1 GiB. A goroutine that exceeds it is reported and the process aborts.
+    ///
+    /// C code that was built without `-fstack-clash-protection` does not touch the pages of a large
+    /// frame in order. A frame of up to 64 KiB that exceeds the limit is always noticed. A larger
+    /// one may end in the stack of a neighbour: it is reported when a guard is touched, or at the
+    /// next call of the runtime, and what it has written until then is lost to the neighbour.
+    /// Frames of more than 64 KiB on stacks of 64 KiB are such frames: run that code in
+    /// [`on_thread_stack`](crate::on_thread_stack).
     pub fn stack_limit(mut self, bytes: usize) -> Builder {
         self.stack_limit = bytes;
         self
     }
 
     /// Bytes of a stack that are accessible from the start (256 KiB by default; memory is used only
-    /// for pages that are touched). Below it a stack grows through a fault, which system calls do
-    /// not raise: they fail with `EFAULT`. From one page; rounded up to pages.
+    /// for pages that are touched). From one page; rounded up to pages.
+    ///
+    /// Below it a stack grows through a fault. System calls do not raise faults: a buffer that
+    /// nothing has touched yet gets `EFAULT` if it lies in the guard below the window (64 KiB; up to
+    /// 2 MiB below a window that has grown). A C function's call of `read` touches the low end of
+    /// its frame first, and the stack then grows over the whole of it: so only frames that reach
+    /// from the window to below the guard are concerned.
+    ///
+    /// Signal handlers without `SA_ONSTACK` run on the goroutine's stack. Where the window ends the
+    /// kernel has no room for their frame: the stack grows, and that one signal is lost. And a stack
+    /// cannot grow while its thread blocks SIGSEGV: the kernel then ends the process.
     pub fn stack_window(mut self, bytes: usize) -> Builder {
         self.stack_window = bytes;
         self

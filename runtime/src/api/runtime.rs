@@ -57,6 +57,7 @@ impl Runtime {
     pub(crate) fn start(shared: Arc<Shared>) -> io::Result<Runtime> {
         gopark_stack::set_describe(describe);
         panics::wrap_hook();
+        gopark_stack::set_running(G::running);
         if shared.config.preemption == Preemption::Suspend {
             preempt::install()?;
         }

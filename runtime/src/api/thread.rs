@@ -101,13 +101,17 @@ pub fn mask_cancel<T>(f: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Runs `f` on the OS thread's own stack of 8 MiB: for foreign code with frames of more than a page
-/// that it does not touch in order, which a growing stack cannot serve.
+/// Runs `f` on the OS thread's own stack of 8 MiB: for foreign code whose frames are large for the
+/// goroutine's [limit](crate::runtime::Builder::stack_limit), or hold buffers of more than 256 KiB
+/// that system calls fill before the code has touched them (`EFAULT`; see
+/// [`stack_window`](crate::runtime::Builder::stack_window)). Other frames are served where they
+/// are.
 ///
 /// The goroutine cannot be suspended there: [`park`](fn@crate::park) and the like panic; a join, a
 /// receive, a sleep and other waits block the thread, whose P goes to others meanwhile, and are not
-/// ended by a cancel or a time limit. Spawning and goroutine-locals are as everywhere. `f` is not suspended at the end of a slice, but loses its P to others if it takes long. A panic of
-/// `f` is passed on. Outside a goroutine it just runs `f`.
+/// ended by a cancel or a time limit. Spawning and goroutine-locals are as everywhere. `f` is not
+/// suspended at the end of a slice, but loses its P to others if it takes long. A panic of `f` is
+/// passed on. Outside a goroutine it just runs `f`.
 ///
 /// # Panics
 /// Where the switch is not ours (`gopark_portable_switch`, aarch64): when the system gives no

@@ -307,7 +307,37 @@ impl G {
             // SAFETY: the header of the stack that this runs on.
             return Some(unsafe { &*g });
         }
-        G::at(stack_pointer())
+        G::current_far(g)
+    }
+
+    /// As [`G::current`], where `own` is the goroutine of the thread's M and the stack pointer is
+    /// not near its header: deeper in its stack, on another stack, or below its stack.
+    #[cold]
+    fn current_far<'a>(own: *mut G) -> Option<&'a G> {
+        let found = G::at(stack_pointer())?;
+        if let Some(own) = NonNull::new(own)
+            && own != NonNull::from(found)
+            && G::running(Some(NonNull::from(found).cast())) == Some(own.cast())
+        {
+            gopark_stack::exceeded_at(own.cast());
+        }
+        Some(found)
+    }
+
+    /// The header of the goroutine that the calling thread runs, when its stack pointer points into
+    /// the stack with header `at`, which is not that goroutine's and has another user, or none.
+    /// Async-signal-safe.
+    pub(crate) fn running(at: Option<NonNull<u8>>) -> Option<NonNull<u8>> {
+        let m = Machine::here()?;
+        // Inside the runtime the M may be ahead of its stack.
+        if m.pin.is_set() {
+            return None;
+        }
+        // Other users of the arena (corosensei coroutines) have no id: a goroutine may run those.
+        if at.is_some_and(|at| GRef::new(at).get().state.id() == 0) {
+            return None;
+        }
+        NonNull::new(m.current.load(Ordering::Relaxed)).map(NonNull::cast)
     }
 
     /// The goroutine that the calling thread runs, also where its code is on another stack now: that

@@ -17,9 +17,9 @@ pub(crate) mod contract;
 pub(crate) mod entry;
 #[cfg(not(gopark_loom))]
 pub(crate) mod find;
-pub(crate) mod gate;
 #[cfg(not(gopark_loom))]
 pub(crate) mod frames;
+pub(crate) mod gate;
 #[cfg(not(gopark_loom))]
 pub(crate) mod global;
 pub(crate) mod grant;

@@ -38,7 +38,7 @@ use super::machine::{After, Machine, Work, unpin};
 use super::park;
 use super::rest::{self, Polled};
 use super::shared::Shared;
-use crate::fatal::no_unwind;
+use crate::fatal::{self, no_unwind};
 use crate::sched::header::{G, GRef};
 use crate::sched::service::chores::Chore;
 
@@ -46,11 +46,13 @@ use crate::sched::service::chores::Chore;
 pub(crate) const INSIDE: &str = "a panic inside the runtime";
 /// How often an M leaves its loop between two looks at its floating-point control words.
 const FP_EVERY: u32 = 16;
+/// An M looks whether it still has a signal stack once in so many rounds of its loop: foreign code
+/// may have taken the stack away. A look is a system call.
+const SIGNAL_STACK_EVERY: u32 = 32;
 
 /// The body of an M's thread: runs goroutines until the runtime ends, or the thread is not needed.
 pub(crate) fn machine_main(shared: &Arc<Shared>, number: usize) {
-    // Without a signal stack of our own, std's serves: the handler needs little.
-    let _signals = AltStack::install();
+    let signals = signal_stack();
     let m = shared.machines.get(number);
     m.begin(shared);
     m.grant.wait();
@@ -61,7 +63,14 @@ pub(crate) fn machine_main(shared: &Arc<Shared>, number: usize) {
         }
         None => announced(m, false),
     };
+    let mut rounds = 0u32;
     while goes_on && let Some(work) = next(m) {
+        rounds = rounds.wrapping_add(1);
+        if rounds.is_multiple_of(SIGNAL_STACK_EVERY)
+            && let Some(signals) = &signals
+        {
+            signals.restore();
+        }
         match work {
             Work::Run(place) => {
                 let g = birth::born(m, place);
@@ -77,6 +86,16 @@ pub(crate) fn machine_main(shared: &Arc<Shared>, number: usize) {
     m.finish();
     if shared.idle.left(number) {
         shared.chores.ask(Chore::Start);
+    }
+}
+
+/// The signal stack of an M's thread. Without one of our own, another one serves: the handlers need
+/// little.
+fn signal_stack() -> Option<AltStack> {
+    match AltStack::install() {
+        Ok(stack) => Some(stack),
+        Err(_) if AltStack::is_present() => None,
+        Err(refusal) => fatal::no_signal_stack(&refusal),
     }
 }
 

@@ -16,8 +16,10 @@ pub type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void
 pub enum Chained {
     /// A handler was called.
     Called,
-    /// There was none: the signal's default action is due, or it is ignored.
+    /// There was none: the signal's default action is due.
     NoHandler,
+    /// The signal was ignored.
+    Ignored,
 }
 
 /// The handler of one signal that was there before ours.
@@ -90,8 +92,10 @@ impl Previous {
     ) -> Chained {
         // SAFETY: written before our handler was set, never again.
         let previous = unsafe { self.0.get().cast::<libc::sigaction>().read() };
-        if [libc::SIG_DFL, libc::SIG_IGN].contains(&previous.sa_sigaction) {
-            return Chained::NoHandler;
+        match previous.sa_sigaction {
+            libc::SIG_DFL => return Chained::NoHandler,
+            libc::SIG_IGN => return Chained::Ignored,
+            _ => {}
         }
         if previous.sa_flags & libc::SA_SIGINFO != 0 {
             // SAFETY: SA_SIGINFO says that it is such a function.
@@ -110,4 +114,21 @@ impl Previous {
         }
         Chained::Called
     }
+}
+
+/// The present action of a signal. Async-signal-safe.
+pub(crate) fn action_of(signal: c_int) -> Option<libc::sigaction> {
+    // SAFETY: zeroes are a valid sigaction.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: asks for the present action only.
+    let read = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) };
+    (read == 0).then_some(now)
+}
+
+/// Sets the default action of a signal. Async-signal-safe.
+pub(crate) fn set_default(signal: c_int) {
+    // SAFETY: zeroes are the default action.
+    let default: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: a complete action.
+    unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
 }

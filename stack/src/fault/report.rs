@@ -10,9 +10,11 @@
 )]
 
 use std::fmt;
+use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use super::dump;
 use crate::layout::Class;
 
 /// Puts the name of a stack's user into the report: who it is, then, after the limit, whence.
@@ -81,8 +83,48 @@ pub fn set_describe(describe: Describe) {
     DESCRIBE.store(describe as *mut (), Ordering::Release);
 }
 
+/// Tells on whose stack the calling thread's user runs, when `at` is the header of the stack that
+/// the stack pointer points into (`None`: one that was never used): the header of its own stack if
+/// that is certainly another one, and `at` is that of another user.
+///
+/// Called in a signal handler: it may only read atomics and headers.
+pub type Running = fn(at: Option<NonNull<u8>>) -> Option<NonNull<u8>>;
+
+static RUNNING: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Sets who tells which stack a thread runs on, so that a frame which lies in a neighbour's stack
+/// is reported.
+pub fn set_running(running: Running) {
+    // Release: pairs with the Acquire in `running`; the function needs no other data.
+    RUNNING.store(running as *mut (), Ordering::Release);
+}
+
+/// What [`set_running`]'s function says.
+pub(crate) fn running(at: Option<NonNull<u8>>) -> Option<NonNull<u8>> {
+    // Acquire: pairs with the Release in `set_running`.
+    let running = RUNNING.load(Ordering::Acquire);
+    // SAFETY: null or a function of this type, stored by `set_running`.
+    unsafe { std::mem::transmute::<*mut (), Option<Running>>(running) }.and_then(|f| f(at))
+}
+
 /// Reports an overflow of the stack with this header and aborts.
 pub(crate) fn overflow(header: NonNull<u8>, class: Class) -> ! {
+    last_words(
+        header,
+        format_args!("exceeds {}-byte limit", class.limit_bytes()),
+    )
+}
+
+/// Reports that the kernel refuses to let the stack with this header grow, and aborts.
+pub(crate) fn refused(header: NonNull<u8>, refusal: &io::Error) -> ! {
+    let code = refusal.raw_os_error().unwrap_or(0);
+    last_words(
+        header,
+        format_args!("cannot grow: the kernel refuses (error {code})"),
+    )
+}
+
+fn last_words(header: NonNull<u8>, what: fmt::Arguments<'_>) -> ! {
     use fmt::Write as _;
     let mut line = Line::new();
     // Acquire: pairs with the Release in `set_describe`.
@@ -94,9 +136,11 @@ pub(crate) fn overflow(header: NonNull<u8>, class: Class) -> ! {
     if tell(Part::Who, &mut line).is_none() {
         let _ = line.write_str("a coroutine's");
     }
-    let _ = writeln!(line, " stack exceeds {}-byte limit", class.limit_bytes());
+    let _ = writeln!(line, " stack {what}");
     let _ = tell(Part::Whence, &mut line);
     line.print();
+    // The stack pointer of the fault may lie in another's stack.
+    dump::include_stacks(header.as_ptr() as usize);
     // SAFETY: abort(3) is async-signal-safe.
     unsafe { libc::abort() }
 }

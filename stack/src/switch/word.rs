@@ -16,32 +16,25 @@
     not(gopark_portable_switch)
 ))]
 mod way {
-    use std::arch::{asm, global_asm};
+    use std::arch::{asm, naked_asm};
 
-    /// Two versions of this crate in one program have two words.
-    macro_rules! name {
-        () => {
-            concat!(
-                "gopark_stack_thread_word_",
-                env!("CARGO_PKG_VERSION_MAJOR"),
-                "_",
-                env!("CARGO_PKG_VERSION_MINOR"),
-                "_",
-                env!("CARGO_PKG_VERSION_PATCH")
-            )
-        };
+    /// Never called: the word is defined beside it, under its mangled name and a suffix. So two
+    /// copies of this crate in one program have two words, whatever their versions.
+    #[unsafe(naked)]
+    extern "C" fn anchor() {
+        naked_asm!(
+            ".pushsection .tbss.{anchor}.word,\"awT\",@nobits",
+            ".globl {anchor}.word",
+            ".hidden {anchor}.word",
+            ".type {anchor}.word,@object",
+            ".size {anchor}.word,8",
+            ".p2align 3",
+            "{anchor}.word: .zero 8",
+            ".popsection",
+            "ud2",
+            anchor = sym anchor,
+        )
     }
-
-    global_asm!(
-        concat!(".pushsection .tbss.", name!(), ",\"awT\",@nobits"),
-        concat!(".globl ", name!()),
-        concat!(".hidden ", name!()),
-        concat!(".type ", name!(), ",@object"),
-        concat!(".size ", name!(), ",8"),
-        ".p2align 3",
-        concat!(name!(), ": .zero 8"),
-        ".popsection",
-    );
 
     #[inline(always)]
     pub(super) fn get() -> *mut u8 {
@@ -50,9 +43,10 @@ mod way {
         // from `fs`, which the linker makes a constant where it can.
         unsafe {
             asm!(
-                concat!("mov {word}, qword ptr [rip + ", name!(), "@GOTTPOFF]"),
+                "mov {word}, qword ptr [rip + {anchor}.word@GOTTPOFF]",
                 "mov {word}, fs:[{word}]",
                 word = out(reg) word,
+                anchor = sym anchor,
                 options(nostack, readonly, preserves_flags),
             );
         }
@@ -63,10 +57,11 @@ mod way {
         // SAFETY: as above; a store.
         unsafe {
             asm!(
-                concat!("mov {at}, qword ptr [rip + ", name!(), "@GOTTPOFF]"),
+                "mov {at}, qword ptr [rip + {anchor}.word@GOTTPOFF]",
                 "mov fs:[{at}], {word}",
                 at = out(reg) _,
                 word = in(reg) word,
+                anchor = sym anchor,
                 options(nostack, preserves_flags),
             );
         }

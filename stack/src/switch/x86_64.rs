@@ -16,7 +16,7 @@
 
 #![expect(unsafe_code, reason = "is the context switch")]
 
-use std::arch::{asm, global_asm};
+use std::arch::{asm, naked_asm};
 
 use super::Entry;
 
@@ -30,36 +30,25 @@ pub struct Context {
     rip: usize,
 }
 
-global_asm!(
-    ".pushsection .text.gopark_switch_root,\"ax\",@progbits",
-    ".balign 16",
-    ".local gopark_switch_root",
-    ".type gopark_switch_root,@function",
-    "gopark_switch_root:",
-    ".cfi_startproc",
-    // The root of every backtrace: there is no caller.
-    ".cfi_undefined rip",
-    ".cfi_def_cfa rsp, 16",
-    // On arrival: rdx = payload, rbx = arg, rbp = 0, [rsp] = entry, rsp 16-byte aligned.
-    "mov rdi, rdx",
-    "mov rsi, rbx",
-    "call [rsp]",
-    // The entry never returns; this keeps its return address inside this function.
-    "ud2",
-    ".cfi_endproc",
-    ".size gopark_switch_root, . - gopark_switch_root",
-    ".globl gopark_switch_root_address",
-    ".popsection",
-    // The address by way of a data word: no relocation in the text that a linker could refuse.
-    ".pushsection .data.rel.ro.gopark_switch_root,\"aw\",@progbits",
-    ".balign 8",
-    ".hidden gopark_switch_root_address",
-    "gopark_switch_root_address: .quad gopark_switch_root",
-    ".popsection",
-);
-
-unsafe extern "C" {
-    static gopark_switch_root_address: usize;
+/// The root of every backtrace: there is no caller. A Rust function has a mangled name, so that two
+/// copies of this crate link into one program.
+///
+/// # Safety
+/// Jumped to by the first continuation of a prepared context only.
+#[unsafe(naked)]
+unsafe extern "C" fn root() {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined rip",
+        ".cfi_def_cfa rsp, 16",
+        // On arrival: rdx = payload, rbx = arg, rbp = 0, [rsp] = entry, rsp 16-byte aligned.
+        "mov rdi, rdx",
+        "mov rsi, rbx",
+        "call [rsp]",
+        // The entry never returns; this keeps its return address inside this function.
+        "ud2",
+        ".cfi_endproc",
+    )
 }
 
 impl Context {
@@ -84,13 +73,11 @@ impl Context {
         let sp = ((top as usize & !15) - 16) as *mut usize;
         // SAFETY: 16 bytes below the top lie on the stack.
         unsafe { sp.write(entry as *const () as usize) };
-        // SAFETY: a word of this library, constant after relocation.
-        let root = unsafe { gopark_switch_root_address };
         *self = Context {
             rsp: sp as usize,
             rbp: 0,
             rbx: arg as usize,
-            rip: root,
+            rip: root as *const () as usize,
         };
     }
 

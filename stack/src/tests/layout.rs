@@ -86,6 +86,30 @@ fn a_first_window_and_its_guard_share_one_page_table() {
 }
 
 #[test]
+fn guards_lie_below_windows_inside_their_slots() {
+    let geometry = Geometry::plan(0x1000_0000_1000, 1 << 40, u32::MAX);
+    for class in Class::ALL {
+        for nth in 0..64 {
+            let index = geometry.first(class) + nth;
+            let span = geometry.span(Slot { index, class });
+            let usable = span.usable_bytes();
+            let windows = [4096, WINDOW_BYTES_DEFAULT, 3 << 20, 15 << 20, usable];
+            for window in windows.into_iter().filter(|window| *window <= usable) {
+                let (first, later) = (span.first_guard(window), span.guard(window));
+                assert_eq!((first.end, later.end), (span.top - window, first.end));
+                assert!(span.low <= later.start && later.start <= first.start);
+                assert!(first.len() >= GUARD_BYTES, "{class:?} {window}");
+                if class != Class::Dense {
+                    // No page table more than 64 KiB need.
+                    let table = |addr: usize| addr / TABLE_BYTES;
+                    assert_eq!(table(later.start), table(first.start));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn entries_for_neighbouring_tops_lie_in_different_lines() {
     let geometry = Geometry::plan(0x1000_0000_1000, 1 << 40, u32::MAX);
     for (class, lines) in [(Class::Large, 32), (Class::Medium, 16)] {

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use gopark_stack::Intruder;
+
 use super::deadlock::{self, WAITING_THREADS};
 use super::resize;
 use super::stuck::Stuck;
@@ -99,6 +101,7 @@ struct Worker<'a> {
     next_trace: Option<Instant>,
     told_signal: bool,
     told_no_thread: bool,
+    fault_watch: FaultWatch,
     /// When stale timers were looked for.
     swept: Option<Instant>,
 }
@@ -112,6 +115,7 @@ pub(crate) fn chores_main(shared: &Arc<Shared>) {
         next_trace: shared.config.trace.map(|every| Instant::now() + every),
         told_signal: false,
         told_no_thread: false,
+        fault_watch: FaultWatch::Quiet,
         swept: None,
     };
     let mut retry = None;
@@ -160,6 +164,7 @@ impl Worker<'_> {
             resize::follow(shared);
             self.stuck.check(shared);
             self.check_signal();
+            self.check_fault_handler();
         }
         if is(Chore::Rest) {
             self.trimmer.rest(shared);
@@ -214,9 +219,10 @@ impl Worker<'_> {
         }
     }
 
+    /// A handler that was set later may call ours: only silence tells that it does not.
     fn check_signal(&mut self) {
         let needed = self.shared.config.preemption == Preemption::Suspend;
-        if needed && !self.told_signal && !preempt::is_installed() {
+        if needed && !self.told_signal && !preempt::is_installed() && preempt::is_unanswered() {
             self.told_signal = true;
             warn(format_args!(
                 "the program has replaced the handler of SIGURG: goroutines that run for long are \
@@ -224,6 +230,48 @@ impl Worker<'_> {
             ));
         }
     }
+
+    /// A handler of SIGSEGV that was set later may call the one under which stacks grow: a growth
+    /// proves it. Without one the person who runs the program is told.
+    fn check_fault_handler(&mut self) {
+        let Some(intruder) = gopark_stack::intruder() else {
+            return;
+        };
+        let growths = gopark_stack::stats().map_or(0, |stats| stats.growths);
+        let by = match (intruder, self.fault_watch) {
+            (_, FaultWatch::Over) => return,
+            (Intruder::OnSignalStack, FaultWatch::Quiet) => {
+                self.fault_watch = FaultWatch::Seen { growths };
+                return;
+            }
+            (Intruder::OnSignalStack, FaultWatch::Seen { growths: before }) => {
+                self.fault_watch = FaultWatch::Over;
+                if growths > before {
+                    return;
+                }
+                "by one that may not call the earlier one"
+            }
+            (Intruder::OnUserStack, _) => "by one without SA_ONSTACK",
+            (Intruder::Default, _) => "by the default action",
+        };
+        self.fault_watch = FaultWatch::Over;
+        warn(format_args!(
+            "the program has replaced the handler of SIGSEGV {by}: if it is not called, a \
+             goroutine whose stack must grow beyond {} bytes ends the process",
+            self.shared.config.window
+        ));
+    }
+}
+
+/// What is known of a handler of SIGSEGV in front of the one under which stacks grow.
+#[derive(Clone, Copy, Debug)]
+enum FaultWatch {
+    /// There was none.
+    Quiet,
+    /// It was there at the last look, when there had been so many growths.
+    Seen { growths: u64 },
+    /// It was told, or calls the other one.
+    Over,
 }
 
 /// Starts the first M, detached: the runtime's end waits for it by count.

@@ -43,6 +43,8 @@ pub(crate) const SUSPENSION_MAX: Duration = Duration::from_millis(100);
 /// The handler that was there before.
 static PREVIOUS: Previous = Previous::new();
 static INSTALLED: AtomicBool = AtomicBool::new(false);
+/// A thread that does not block the signal has not answered it.
+static UNANSWERED: AtomicBool = AtomicBool::new(false);
 
 /// Installs the handler for the process, once.
 ///
@@ -67,6 +69,16 @@ pub(crate) fn is_installed() -> bool {
     // SAFETY: asks for the present action only.
     let read = unsafe { libc::sigaction(SIGNAL, std::ptr::null(), &raw mut now) };
     read == 0 && now.sa_sigaction == on_signal as *const () as usize
+}
+
+/// Notes that a thread which does not block the signal has not answered it.
+pub(crate) fn note_unanswered() {
+    UNANSWERED.store(true, Ordering::Relaxed);
+}
+
+/// Whether that ever happened: a handler of others in front of ours that calls ours is no trouble.
+pub(crate) fn is_unanswered() -> bool {
+    UNANSWERED.load(Ordering::Relaxed)
 }
 
 /// # Safety

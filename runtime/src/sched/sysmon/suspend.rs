@@ -205,6 +205,9 @@ impl Suspender {
                 m.is_deaf
                     .fetch_or(silence == Silence::Deaf, Ordering::Relaxed);
                 m.is_late.store(silence == Silence::Late, Ordering::Relaxed);
+                if silence == Silence::Deaf && !m.blocks_signal.load(Ordering::Relaxed) {
+                    preempt::note_unanswered();
+                }
             }
             // Not cancelled: it was suspended just now, and is taken next time.
             m.grant.is_suspended()
