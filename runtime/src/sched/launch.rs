@@ -23,6 +23,7 @@ use crate::sched::header::G;
 use crate::sched::place::Place;
 use crate::sys::fork;
 use crate::task::name::Name;
+use crate::task::seed_state::Ask;
 
 /// With so many before it a new goroutine waits for its first turn, and a warm stack would become
 /// cold meanwhile.
@@ -131,7 +132,19 @@ where
     };
     hand_off::settle(m, standing);
     unpin(m);
+    if me.state.is_stopped() {
+        stop_too(&made);
+    }
     made
+}
+
+/// A goroutine that was spawned while its runtime ends, by one that was asked to end, is asked at
+/// once: a look at all goroutines of the process, for each link of a chain, would take long.
+#[cold]
+fn stop_too(made: &io::Result<(Place, u64)>) {
+    if let Ok((place, id)) = made {
+        park::ask(*place, *id, Ask::Stop);
+    }
 }
 
 fn on_p<F, T>(

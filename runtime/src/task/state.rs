@@ -408,6 +408,12 @@ impl State {
         self.unwind(id, STOP)
     }
 
+    /// Whether the goroutine was asked to end. For its owner.
+    #[inline]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & STOP != 0
+    }
+
     fn unwind(&self, id: u64, why: u64) -> Wake {
         self.wake(id, |word| match word & PHASE {
             _ if !must_unwind(word | why) => (word | why, Wake::Done),

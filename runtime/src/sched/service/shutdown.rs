@@ -2,8 +2,9 @@
 //!
 //! Each goroutine of the runtime is asked to stop. A parked one wakes up and unwinds from its park
 //! with [`Cancelled`](crate::sched::park::Cancelled); a running one does so at its next park or
-//! yield. Repeated, because a goroutine may spawn others while it unwinds. Nobody else can: the gate
-//! is closed first (`gate.rs`).
+//! yield. What it spawns after that is asked at its birth (`launch.rs`). All are asked again and
+//! again, because goroutines that were not asked yet may spawn too. Spawns by handles from outside
+//! are refused: the gate is closed first (`gate.rs`).
 //!
 //! No stack is freed without being unwound. What does not end is of three kinds:
 //!
