@@ -61,7 +61,10 @@ fn a_spawn_on_another_stack_is_that_of_the_goroutine() {
             gopark::time::after_func(Duration::from_millis(1), move || s.send(5).unwrap());
             assert_eq!(r.recv(), Ok(5));
         });
-        assert_eq!(gopark::num_goroutines(), 1);
+        // Those that were detached may be at their end still.
+        while gopark::num_goroutines() > 1 {
+            gopark::yield_now();
+        }
     });
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cargo::{metadata, text};
 
-const PUBLISHED: [&str; 3] = ["gopark", "gopark-stack", "gopark-poller"];
+const PUBLISHED: [&str; 4] = ["gopark", "gopark-macros", "gopark-stack", "gopark-poller"];
 
 /// Checks every dependency that users of the published crates build.
 pub(crate) fn check() -> Result<(), String> {

@@ -340,8 +340,8 @@ impl G {
         NonNull::new(m.current.load(Ordering::Relaxed)).map(NonNull::cast)
     }
 
-    /// The goroutine that the calling thread runs, also where its code is on another stack now: that
-    /// of a coroutine, of a function that was called with more room, or the thread's own. It
+    /// The goroutine that the calling thread runs, also where its code is on another stack now:
+    /// that of a coroutine, of a function that was called with more room, or the thread's own. It
     /// cannot be suspended there.
     #[inline]
     pub(crate) fn of_thread<'a>() -> Option<&'a G> {

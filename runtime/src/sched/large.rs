@@ -34,6 +34,7 @@ where
 }
 
 #[inline(never)]
+#[expect(clippy::boxed_local, reason = "takes it out of its box")]
 fn unboxed<F>(f: Box<F>) -> F {
     *f
 }

@@ -135,6 +135,7 @@ unsafe impl<T: Send> Send for Receiver<T> {}
 unsafe impl<T: Send> Sync for Receiver<T> {}
 
 impl Head {
+    #[inline]
     fn new(company: Option<Arc<dyn Company>>) -> Head {
         Head {
             state: PacketState::new(),
@@ -149,6 +150,7 @@ impl Head {
     /// # Safety
     /// - the goroutine's share keeps the packet alive;
     /// - this is called once; with `Ok` the value is in its place.
+    #[inline]
     unsafe fn finish(
         &self,
         outcome: Result<(), Box<dyn Any + Send>>,
@@ -267,6 +269,7 @@ pub(crate) fn drop_result<T>(result: T) {
 }
 
 impl<T> Receiver<T> {
+    #[inline]
     fn head(&self) -> &Head {
         // SAFETY: the handle's share keeps the packet alive; of a value that is being written
         // nothing is borrowed.

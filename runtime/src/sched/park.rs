@@ -360,7 +360,8 @@ fn park_by_token_begun(g: &G) -> bool {
     !g.state.was_ended() || took_late_token(g)
 }
 
-/// After a request has ended the wait for the token: a token that came after it has served the wait.
+/// After a request has ended the wait for the token: a token that came after it has served the
+/// wait.
 #[cold]
 #[inline(never)]
 fn took_late_token(g: &G) -> bool {

@@ -1,10 +1,10 @@
 //! The life-cycle word of a goroutine.
 //!
 //! ```text
-//!   63 14 13 12   11     10       9        8           7        6      5      4        3      2..0
-//!  +----+-----+-------+---------+--------+-----------+-----------+------+-------+------+----------+-----+
-//!  | id | GEN | ENDED | WATCHED | CANCEL | INTERRUPT | DELIVERED | DEAF | TOKEN | STOP | BY_TOKEN |phase|
-//!  +----+-----+-------+---------+--------+-----------+-----------+------+-------+------+----------+-----+
+//!  63 14 13 12    11      10     9         8         7       6     5    4       3     2..0
+//! +-----+-----+-------+-------+------+---------+---------+------+-----+----+--------+-----+
+//! | id  | GEN | ENDED |WATCHED|CANCEL|INTERRUPT|DELIVERED| DEAF |TOKEN|STOP|BY_TOKEN|phase|
+//! +-----+-----+-------+-------+------+---------+---------+------+-----+----+--------+-----+
 //! ```
 //!
 //! This file owns the word: no other file names a bit or an ordering. Each method is one
