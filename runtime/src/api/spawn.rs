@@ -239,7 +239,7 @@ impl Builder {
     }
 
     /// Whether the goroutine has the hooks of its spawner, as with
-    /// [`inherit_hooks`](crate::inherit_hooks). By default it has none.
+    /// [`inherit_hooks`]. By default it has none.
     pub fn inherit_hooks(mut self, inherits: bool) -> Builder {
         self.inherits = inherits;
         self

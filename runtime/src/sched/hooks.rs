@@ -186,7 +186,8 @@ impl Watch {
     }
 }
 
-/// The suspension of a watched goroutine; dropped when it is over.
+/// The suspension of a watched goroutine; dropped when it is over. Meanwhile the life-cycle word
+/// does not tell that the goroutine is watched: what suspends inside takes the quick way.
 #[must_use]
 pub(crate) struct Away<'a>(&'a G);
 
@@ -204,12 +205,14 @@ impl Away<'_> {
                 watch.leave();
             }
         }
+        g.state.set_watched(false);
         Away(g)
     }
 }
 
 impl Drop for Away<'_> {
     fn drop(&mut self) {
+        self.0.state.set_watched(self.0.is_watched());
         if let Some(watch) = Watch::of(self.0) {
             // A watch that began during the suspension, in a closure of it, is at 0.
             let depth = watch.depth.get().saturating_sub(1);

@@ -273,21 +273,10 @@ pub(crate) fn undisturbed<T>(g: &G, f: impl FnOnce() -> T) -> T {
 /// Lets others run. Returns at once when nobody wants to.
 #[inline(never)]
 pub(crate) fn yield_now(g: &G) {
-    match g.state.check() {
-        Check::Go => yield_begun(g),
-        check => yield_checked(g, check),
+    let check = g.state.check();
+    if check != Check::Go {
+        return yield_checked(g, check);
     }
-}
-
-#[cold]
-#[inline(never)]
-fn yield_checked(g: &G, check: Check) {
-    let _begun = begin_checked(g, check, Wait::None);
-    yield_begun(g);
-}
-
-#[inline(always)]
-fn yield_begun(g: &G) {
     if std::thread::panicking() {
         return;
     }
@@ -295,6 +284,17 @@ fn yield_begun(g: &G) {
     match m.standing() {
         Standing::Held if g.bound.get() == 0 => leave_if_wanted(g, m),
         standing => yield_otherwise(g, m, standing),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn yield_checked(g: &G, check: Check) {
+    let _away = begin_checked(g, check, Wait::None);
+    if !std::thread::panicking() {
+        // Once more, now that the check is seen to; a second copy of the body would cost the first
+        // what is inlined there. A request that is still there unwinds.
+        yield_now(g);
     }
 }
 
