@@ -6,7 +6,7 @@
 //!
 //! | kind       | the M                                                          | served                    |
 //! |------------|----------------------------------------------------------------|---------------------------|
-//! | `Returned` | ran without a P (its thread was blocked, or it was detached), and makes a runtime call | before what waits in queues, [`IN_A_ROW`] times |
+//! | `Returned` | ran without a P (its thread was blocked, or it was detached), and makes a runtime call | before what waits in queues, [`IN_A_ROW`] in a row |
 //! | `Over`     | is suspended, or gives way, because its slice is over          | in turns with the queues (`global.rs`) |
 //!
 //! # Why those that return go first
@@ -31,8 +31,9 @@ use std::collections::VecDeque;
 
 use crate::shim::{AtomicU32, Mutex, Ordering};
 
-/// Claims of Ms that return which go before the queues of a P, one after the other.
-pub(crate) const IN_A_ROW: u32 = 4;
+/// Claims of Ms that return which go before the queues of a P, one after the other. More would let
+/// the queues grow without end where each such M readies a goroutine.
+pub(crate) const IN_A_ROW: u32 = 1;
 
 /// Why an M has no P.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
