@@ -12,14 +12,13 @@
 //! # Why those that return go first
 //!
 //! Each of them keeps a thread, and often a permit or a lock. A goroutine that blocks its thread
-//! costs one hand-over of its P and, when it returns, one claim. If each hand-over serves a claim
-//! while there are any, the number of Ms that are blocked or claim grows only while no claim
-//! waits: it stays at the number of goroutines that block at the same time. In turns with new
-//! goroutines, each of which blocks another thread, the claims would pile up without end.
-//! (1000 goroutines behind 8 permits had 1000 threads.)
+//! costs one hand-over of its P and, when it returns, one claim. If hand-overs serve claims first,
+//! the number of Ms that are blocked or claim stays near the number of goroutines that block at the
+//! same time. In turns with other goroutines of all three queues, each of which blocks another
+//! thread, claims pile up without end: 1000 goroutines behind 8 permits take 1000 threads.
 //!
-//! A goroutine that blocks again and again without leaving its thread would keep a P from the
-//! queues, so [`Ahead`] counts how often in a row the claims of one P went first.
+//! Goroutines that block again without leaving their threads would keep a P from the queues, so
+//! [`Ahead`] counts how often in a row the claims of one P went first, and the queues are next.
 //!
 //! # Invariants
 //!
