@@ -6,20 +6,19 @@
 //!
 //! | kind       | the M                                                          | served                    |
 //! |------------|----------------------------------------------------------------|---------------------------|
-//! | `Returned` | ran without a P (its thread was blocked, or it was detached), and makes a runtime call | before what waits in queues, [`IN_A_ROW`] times |
+//! | `Returned` | ran without a P (its thread was blocked, or it was detached), and makes a runtime call | before what waits in queues, [`IN_A_ROW`] in a row |
 //! | `Over`     | is suspended, or gives way, because its slice is over          | in turns with the queues (`global.rs`) |
 //!
 //! # Why those that return go first
 //!
 //! Each of them keeps a thread, and often a permit or a lock. A goroutine that blocks its thread
-//! costs one hand-over of its P and, when it returns, one claim. If each hand-over serves a claim
-//! while there are any, the number of Ms that are blocked or claim grows only while no claim
-//! waits: it stays at the number of goroutines that block at the same time. In turns with new
-//! goroutines, each of which blocks another thread, the claims would pile up without end.
-//! (1000 goroutines behind 8 permits had 1000 threads.)
+//! costs one hand-over of its P and, when it returns, one claim. If hand-overs serve claims first,
+//! the number of Ms that are blocked or claim stays near the number of goroutines that block at the
+//! same time. In turns with other goroutines of all three queues, each of which blocks another
+//! thread, claims pile up without end: 1000 goroutines behind 8 permits take 1000 threads.
 //!
-//! A goroutine that blocks again and again without leaving its thread would keep a P from the
-//! queues, so [`Ahead`] counts how often in a row the claims of one P went first.
+//! Goroutines that block again without leaving their threads would keep a P from the queues, so
+//! [`Ahead`] counts how often in a row the claims of one P went first, and the queues are next.
 //!
 //! # Invariants
 //!
@@ -31,8 +30,9 @@ use std::collections::VecDeque;
 
 use crate::shim::{AtomicU32, Mutex, Ordering};
 
-/// Claims of Ms that return which go before the queues of a P, one after the other.
-pub(crate) const IN_A_ROW: u32 = 4;
+/// Claims of Ms that return which go before the queues of a P, one after the other. More would let
+/// the queues grow without end where each such M readies a goroutine.
+pub(crate) const IN_A_ROW: u32 = 1;
 
 /// Why an M has no P.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
