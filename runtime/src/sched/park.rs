@@ -150,6 +150,7 @@ fn end_if_stopped(g: &G) -> Option<Deaf<'_>> {
 }
 
 #[cold]
+#[inline(never)]
 fn end_or_panic(g: &G, check: Check) -> Option<Deaf<'_>> {
     assert!(
         check != Check::Parking,
@@ -170,12 +171,14 @@ fn end_or_panic(g: &G, check: Check) -> Option<Deaf<'_>> {
 /// Unwinds, after a park that a request has ended and that was not served. Comes back if the
 /// request is over, masked, or must wait: then the wait goes on.
 #[cold]
+#[inline(never)]
 pub(crate) fn heed(g: &G) {
     drop(end_if_stopped(g));
 }
 
 /// Whether [`heed`] would unwind.
 #[cold]
+#[inline(never)]
 pub(crate) fn must_heed(g: &G) -> bool {
     if g.state.check() == Check::Go || std::thread::panicking() {
         return false;
@@ -224,7 +227,9 @@ pub(crate) fn undisturbed<T>(g: &G, f: impl FnOnce() -> T) -> T {
 /// Lets others run. Returns at once when nobody wants to.
 #[inline(never)]
 pub(crate) fn yield_now(g: &G) {
-    drop(end_if_stopped(g));
+    if g.state.check() != Check::Go {
+        heed(g);
+    }
     if std::thread::panicking() {
         return;
     }
@@ -263,25 +268,41 @@ fn yield_otherwise(g: &G, m: &Machine, standing: Standing) {
 /// Waits for the token.
 #[inline(never)]
 pub(crate) fn park_by_token(g: &G) {
+    if g.state.check() != Check::Go {
+        return park_by_token_asked(g);
+    }
+    if g.state.take_token() {
+        return;
+    }
+    if is_tied(g) {
+        return park_by_token_asked(g);
+    }
+    let m = pin(g);
+    note_park(g, m, Wait::Park);
+    leave(g, m, After::CommitByToken(g.to_ref()));
+    if g.state.was_ended() {
+        park_by_token_asked(g);
+    }
+}
+
+/// Waits for the token, of a goroutine that is asked to unwind, or whose park is not just a switch.
+#[cold]
+#[inline(never)]
+fn park_by_token_asked(g: &G) {
     loop {
-        let masked = end_if_stopped(g);
+        if g.state.was_ended() {
+            g.state.clear_ended();
+            // A token that came after the request has served the wait.
+            if g.state.take_token() {
+                return;
+            }
+        }
+        let _masked = end_if_stopped(g);
         if g.state.take_token() {
             return;
         }
-        if is_tied(g) {
-            park_by_token_tied(g);
-        } else {
-            let m = pin(g);
-            note_park(g, m, Wait::Park);
-            leave(g, m, After::CommitByToken(g.to_ref()));
-        }
+        park_by_token_tied(g);
         if !g.state.was_ended() {
-            return;
-        }
-        // A token that came after the request has served the wait.
-        drop(masked);
-        g.state.clear_ended();
-        if g.state.take_token() {
             return;
         }
     }
@@ -294,6 +315,7 @@ fn is_tied(g: &G) -> bool {
     g.bound.get() != 0 || g.blocking.get() || std::thread::panicking()
 }
 
+// Not inlined into a loop: `panicking` reads a thread-local, whose address changes in a switch.
 #[cold]
 #[inline(never)]
 fn park_by_token_tied(g: &G) {
@@ -358,37 +380,40 @@ pub(crate) fn park_raw(g: &G, publish: impl FnOnce(Waiter) -> bool) {
 
 /// A request has ended a raw park: the goroutine unwinds, or waits on for the same waiter.
 #[cold]
-#[inline(never)]
 fn park_raw_again(g: &G) {
-    loop {
-        let unwinding = Deaf::while_unwinding(g);
-        let verdict = match unwinding {
-            None => interrupt::verdict(g),
-            Some(_) => {
-                g.state.take_interrupt();
-                Verdict::Nothing
-            }
-        };
-        if let Verdict::Unwind(reason) = verdict {
-            // Before it is asked whether the waiter came: one that comes later does nothing.
-            g.wait_word.void();
-            if g.state.close_ended() == Closed::Void {
-                resume_unwind(interrupt::take(g, reason));
-            }
-            return interrupt::renew(g);
+    while !park_raw_once_more(g) {}
+}
+
+/// One round: true if the wait is over.
+// Not inlined into a loop: `panicking` reads a thread-local, whose address changes in a switch.
+#[cold]
+#[inline(never)]
+fn park_raw_once_more(g: &G) -> bool {
+    let unwinding = Deaf::while_unwinding(g);
+    let verdict = match unwinding {
+        None => interrupt::verdict(g),
+        Some(_) => {
+            g.state.take_interrupt();
+            Verdict::Nothing
         }
-        // A request that must wait would end the park again.
-        let masked = (verdict == Verdict::Deferred).then(|| Deaf::begin(g));
-        let _back = blocking::Interrupted::of(g);
-        if g.state.resume_park() == Closed::Woken {
-            return;
+    };
+    if let Verdict::Unwind(reason) = verdict {
+        // Before it is asked whether the waiter came: a waiter that comes later does nothing.
+        g.wait_word.void();
+        if g.state.close_ended() == Closed::Void {
+            resume_unwind(interrupt::take(g, reason));
         }
-        suspend(g, Wait::Raw, unwinding.is_some());
-        drop((masked, unwinding));
-        if !g.state.was_ended() {
-            return;
-        }
+        interrupt::renew(g);
+        return true;
     }
+    // A request that must wait would end the park again.
+    let _masked = (verdict == Verdict::Deferred).then(|| Deaf::begin(g));
+    let _back = blocking::Interrupted::of(g);
+    if g.state.resume_park() == Closed::Woken {
+        return true;
+    }
+    suspend(g, Wait::Raw, unwinding.is_some());
+    !g.state.was_ended()
 }
 
 #[inline(always)]
