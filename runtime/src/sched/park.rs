@@ -152,6 +152,7 @@ fn end_if_stopped(g: &G) -> Option<Deaf<'_>> {
 }
 
 #[cold]
+#[inline(never)]
 fn end_or_panic(g: &G, check: Check) -> Option<Deaf<'_>> {
     assert!(
         check != Check::Parking,
@@ -184,12 +185,14 @@ fn unwind(g: &G, reason: Reason) -> ! {
 /// Unwinds, after a park that a request has ended and that was not served. Comes back if the
 /// request is over, masked, or must wait: then the wait goes on.
 #[cold]
+#[inline(never)]
 pub(crate) fn heed(g: &G) {
     drop(end_if_stopped(g));
 }
 
 /// Whether [`heed`] would unwind.
 #[cold]
+#[inline(never)]
 pub(crate) fn must_heed(g: &G) -> bool {
     if g.state.check() == Check::Go || std::thread::panicking() {
         return false;
@@ -326,47 +329,46 @@ fn yield_otherwise(g: &G, m: &Machine, standing: Standing) {
 /// Waits for the token.
 #[inline(never)]
 pub(crate) fn park_by_token(g: &G) {
-    while !park_by_token_once(g) {}
-}
-
-/// One suspension that waits for the token: false if a request has ended it and there is no token.
-#[inline(always)]
-fn park_by_token_once(g: &G) -> bool {
-    match g.state.check() {
-        Check::Go => park_by_token_begun(g),
-        check => park_by_token_checked(g, check),
+    if g.state.check() != Check::Go {
+        return park_by_token_checked(g);
     }
-}
-
-#[cold]
-#[inline(never)]
-fn park_by_token_checked(g: &G, check: Check) -> bool {
-    let _begun = begin_checked(g, check, Wait::Park);
-    park_by_token_begun(g)
-}
-
-#[inline(always)]
-fn park_by_token_begun(g: &G) -> bool {
     if g.state.take_token() {
-        return true;
+        return;
     }
     if is_tied(g) {
-        park_by_token_tied(g);
-    } else {
-        let m = pin(g);
-        note_park(g, m, Wait::Park);
-        leave(g, m, After::CommitByToken(g.to_ref()));
+        return park_by_token_checked(g);
     }
-    !g.state.was_ended() || took_late_token(g)
+    let m = pin(g);
+    note_park(g, m, Wait::Park);
+    leave(g, m, After::CommitByToken(g.to_ref()));
+    if g.state.was_ended() {
+        park_by_token_checked(g);
+    }
 }
 
-/// After a request has ended the wait for the token: a token that came after it has served the
-/// wait.
+/// Waits for the token, of a goroutine that is asked to unwind or watched, or whose park is not
+/// just a switch.
 #[cold]
 #[inline(never)]
-fn took_late_token(g: &G) -> bool {
-    g.state.clear_ended();
-    g.state.take_token()
+fn park_by_token_checked(g: &G) {
+    loop {
+        if g.state.was_ended() {
+            g.state.clear_ended();
+            // A token that came after the request has served the wait.
+            if g.state.take_token() {
+                return;
+            }
+        }
+        let check = g.state.check();
+        let _begun = (check != Check::Go).then(|| begin_checked(g, check, Wait::Park));
+        if g.state.take_token() {
+            return;
+        }
+        park_by_token_tied(g);
+        if !g.state.was_ended() {
+            return;
+        }
+    }
 }
 
 /// Whether a park of `g` is not just a switch: it is bound to its thread, in a blocking call, or
@@ -376,6 +378,7 @@ fn is_tied(g: &G) -> bool {
     g.bound.get() != 0 || g.blocking.get() || std::thread::panicking()
 }
 
+// Not inlined into a loop: `panicking` reads a thread-local, whose address changes in a switch.
 #[cold]
 #[inline(never)]
 fn park_by_token_tied(g: &G) {
@@ -440,38 +443,41 @@ pub(crate) fn park_raw(g: &G, publish: impl FnOnce(Waiter) -> bool) {
 
 /// A request has ended a raw park: the goroutine unwinds, or waits on for the same waiter.
 #[cold]
-#[inline(never)]
 fn park_raw_again(g: &G) {
-    loop {
-        let unwinding = Deaf::while_unwinding(g);
-        let verdict = match unwinding {
-            None => interrupt::verdict(g),
-            Some(_) => {
-                g.state.take_interrupt();
-                Verdict::Nothing
-            }
-        };
-        if let Verdict::Unwind(reason) = verdict {
-            // Before it is asked whether the waiter came: one that comes later does nothing.
-            g.wait_word.void();
-            if g.state.close_ended() == Closed::Void {
-                unwind(g, reason);
-            }
-            return interrupt::renew(g);
+    while !park_raw_once_more(g) {}
+}
+
+/// One round: true if the wait is over.
+// Not inlined into a loop: `panicking` reads a thread-local, whose address changes in a switch.
+#[cold]
+#[inline(never)]
+fn park_raw_once_more(g: &G) -> bool {
+    let unwinding = Deaf::while_unwinding(g);
+    let verdict = match unwinding {
+        None => interrupt::verdict(g),
+        Some(_) => {
+            g.state.take_interrupt();
+            Verdict::Nothing
         }
-        // A request that must wait would end the park again.
-        let masked = (verdict == Verdict::Deferred).then(|| Deaf::begin(g));
-        let _away = g.is_watched().then(|| Away::begin(g, Wait::Raw));
-        let _back = blocking::Interrupted::of(g);
-        if g.state.resume_park() == Closed::Woken {
-            return;
+    };
+    if let Verdict::Unwind(reason) = verdict {
+        // Before it is asked whether the waiter came: a waiter that comes later does nothing.
+        g.wait_word.void();
+        if g.state.close_ended() == Closed::Void {
+            unwind(g, reason);
         }
-        suspend(g, Wait::Raw, unwinding.is_some());
-        drop((masked, unwinding));
-        if !g.state.was_ended() {
-            return;
-        }
+        interrupt::renew(g);
+        return true;
     }
+    // A request that must wait would end the park again.
+    let _masked = (verdict == Verdict::Deferred).then(|| Deaf::begin(g));
+    let _away = g.is_watched().then(|| Away::begin(g, Wait::Raw));
+    let _back = blocking::Interrupted::of(g);
+    if g.state.resume_park() == Closed::Woken {
+        return true;
+    }
+    suspend(g, Wait::Raw, unwinding.is_some());
+    !g.state.was_ended()
 }
 
 #[inline(always)]
