@@ -98,12 +98,20 @@ enum Content<T> {
 impl<T> Content<T> {
     /// What the goroutine, the caller, leaves for its handle. In company its panic is that of the
     /// company.
+    #[inline]
     fn of(outcome: Outcome<T>, is_in_company: bool) -> Content<T> {
         match outcome {
-            Err(payload) if !is_in_company && must_be_joined(&*payload) => {
-                Content::Unhandled(payload)
-            }
-            outcome => Content::Outcome(outcome),
+            Ok(value) => Content::Outcome(Ok(value)),
+            Err(payload) => Content::of_unwound(payload, is_in_company),
+        }
+    }
+
+    #[cold]
+    fn of_unwound(payload: Box<dyn Any + Send>, is_in_company: bool) -> Content<T> {
+        if !is_in_company && must_be_joined(&*payload) {
+            Content::Unhandled(payload)
+        } else {
+            Content::Outcome(Err(payload))
         }
     }
 }
