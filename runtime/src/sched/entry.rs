@@ -117,10 +117,8 @@ where
 unsafe extern "C" fn entry(payload: *mut u8, arg: *mut u8) -> ! {
     // SAFETY: the payload of every switch is the machine that runs on this thread.
     let m = unsafe { &*payload.cast::<Machine>() };
-    no_unwind(run::INSIDE, || {
-        run::arrived(m);
-        unpin(m);
-    });
+    run::arrived(m);
+    unpin(m);
     // SAFETY: `create` gave the header as the argument.
     let g = unsafe { &*arg.cast::<G>() };
     // SAFETY: `create` stored a closure of the type that `run` is for.

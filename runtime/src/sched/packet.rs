@@ -115,6 +115,7 @@ enum Fate {
 
 impl Fate {
     /// What a goroutine without company, the caller, leaves for its handle when it panics.
+    #[cold]
     fn of_panic(payload: Box<dyn Any + Send>) -> Fate {
         // A goroutine that never began has no panic.
         if G::current().is_some_and(|g| panics::must_be_joined(g, &*payload)) {

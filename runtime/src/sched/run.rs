@@ -38,12 +38,10 @@ use super::machine::{After, Machine, Work, unpin};
 use super::park;
 use super::rest::{self, Polled};
 use super::shared::Shared;
-use crate::fatal::{self, no_unwind};
+use crate::fatal;
 use crate::sched::header::{G, GRef};
 use crate::sched::service::chores::Chore;
 
-/// A panic in what follows a switch.
-pub(crate) const INSIDE: &str = "a panic inside the runtime";
 /// How often an M leaves its loop between two looks at its floating-point control words.
 const FP_EVERY: u32 = 16;
 /// An M looks whether it still has a signal stack once in so many rounds of its loop: foreign code
@@ -367,10 +365,8 @@ fn leave_to(g: &G, m: &Machine, after: After, next: Option<&G>) {
     };
     // SAFETY: the payload of every switch is the machine that runs on this thread.
     let m = unsafe { &*back.cast::<Machine>() };
-    no_unwind(INSIDE, || {
-        arrived(m);
-        unpin(m);
-    });
+    arrived(m);
+    unpin(m);
 }
 
 /// Switches from a goroutine with other floating-point control words than the thread's. They come
