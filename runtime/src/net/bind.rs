@@ -47,7 +47,8 @@ impl BindOptions {
     }
 
     /// How many connections may wait to be accepted. The system allows no more than the number in
-    /// `/proc/sys/net/core/somaxconn`, which is the default, and takes that for more. For listeners.
+    /// `/proc/sys/net/core/somaxconn`, which is the default, and takes that for more. For
+    /// listeners.
     pub fn backlog(mut self, connections_max: u32) -> BindOptions {
         self.backlog = Some(connections_max);
         self

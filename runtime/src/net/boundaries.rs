@@ -2,11 +2,11 @@
 //!
 //! *Problem.* A read of a TCP connection that fills less than its buffer has taken everything, so
 //! the next one can wait without a vain system call. Reads of other descriptors end early for other
-//! reasons, while data is queued: a read of a Unix socket ends at a message with rights, credentials
-//! or urgent data, a read of a socket of packets at each of them, a read under kernel TLS at a
-//! record of another type. The event of what is queued has been counted already, and a read that
-//! waited first would wait for ever. A Unix socket is not told either when it can be written to
-//! because the other end was shut down: see `op.rs`.
+//! reasons, while data is queued: a read of a Unix socket ends at a message with rights,
+//! credentials or urgent data, a read of a socket of packets at each of them, a read under kernel
+//! TLS at a record of another type. The event of what is queued has been counted already, and a
+//! read that waited first would wait for ever. A Unix socket is not told either when it can be
+//! written to because the other end was shut down: see `op.rs`.
 //!
 //! *Idea.* The type of the object does not tell: every socket can become a
 //! [`TcpStream`](super::TcpStream) by its descriptor. So the system is asked what the descriptor

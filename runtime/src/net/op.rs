@@ -10,16 +10,16 @@
 //!
 //! # Where the kernel keeps quiet
 //!
-//! *A shutdown of the writing of a Unix socket* makes its `send` fail, but no poll says so while the
-//! buffer is full: neither after the socket's own `shutdown(Write)` nor after the peer's
+//! *A shutdown of the writing of a Unix socket* makes its `send` fail, but no poll says so while
+//! the buffer is full: neither after the socket's own `shutdown(Write)` nor after the peer's
 //! `shutdown(Read)`. `shutdown` of a handle wakes those who wait at it. For the peer, and for
 //! duplicates of the descriptor, a write of anything but TCP tries again after [`RETRY_FIRST`], and
 //! then after twice the time, up to [`RETRY_MAX`].
 //!
-//! *A shutdown of the reading of a socket of datagrams* is an event, but a `recv` that must not wait
-//! says that it would block, before and after, while one that may wait returns with nothing. So
-//! does `accept` at a Unix listener. [`op_recv`](Inner::op_recv) asks a poll for the reason, if the
-//! events have told of a hang-up.
+//! *A shutdown of the reading of a socket of datagrams* is an event, but a `recv` that must not
+//! wait says that it would block, before and after, while one that may wait returns with nothing.
+//! So does `accept` at a Unix listener. [`op_recv`](Inner::op_recv) asks a poll for the reason, if
+//! the events have told of a hang-up.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
@@ -122,8 +122,8 @@ impl<T: AsFd> Inner<T> {
         })
     }
 
-    /// Whether receiving was ended, for an operation that would wait. The shutdown is an event, so a
-    /// goroutine need not ask before there was a hang-up; a thread has no events.
+    /// Whether receiving was ended, for an operation that would wait. The shutdown is an event, so
+    /// a goroutine need not ask before there was a hang-up; a thread has no events.
     fn is_shut(&self, seen: Option<Seen>) -> io::Result<bool> {
         let is_possible = G::current().is_none() || seen.is_some_and(Seen::is_hung_up);
         Ok(is_possible && !self.is_nonblocking() && is_shut(self.io())?)

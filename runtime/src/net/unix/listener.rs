@@ -20,8 +20,8 @@ pub struct UnixListener(pub(crate) Handle<net::UnixListener>);
 socket!(UnixListener, net::UnixListener);
 
 impl UnixListener {
-    /// Listens at `path`, which must not exist. As many connections as the system allows may wait to
-    /// be accepted: the number in `/proc/sys/net/core/somaxconn`.
+    /// Listens at `path`, which must not exist. As many connections as the system allows may wait
+    /// to be accepted: the number in `/proc/sys/net/core/somaxconn`.
     ///
     /// # Errors
     /// `InvalidInput` if the path is too long or has a NUL inside; what the system says.
@@ -32,8 +32,8 @@ impl UnixListener {
     /// Listens at `path`, which must not exist, with `options`.
     ///
     /// # Errors
-    /// `InvalidInput` if the path is too long or has a NUL inside, and for options that Unix sockets
-    /// do not have: all but [`backlog`](BindOptions::backlog) and
+    /// `InvalidInput` if the path is too long or has a NUL inside, and for options that Unix
+    /// sockets do not have: all but [`backlog`](BindOptions::backlog) and
     /// [`before_bind`](BindOptions::before_bind); what the system says.
     ///
     /// # Examples
