@@ -16,8 +16,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use gopark_tests::{run, wait_until};
 
@@ -25,7 +25,7 @@ use crate::net_std::fresh_path;
 
 /// How long an operation waits before it counts as one that goes on waiting. A writer that the
 /// kernel does not wake goes on within twice the time it has waited.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(6);
 /// How long an operation is given to begin its wait.
 const HEAD_START: Duration = Duration::from_millis(300);
 
@@ -63,7 +63,8 @@ enum Moment {
     Before,
     /// While the operation waits.
     During,
-    /// Before, where the operation need not wait: there is something queued, or room.
+    /// Before, where the operation need not wait: there is something queued, or room. One that
+    /// writes to TCP always goes on until there is none.
     Ready,
 }
 
@@ -96,9 +97,14 @@ fn rows() -> Vec<Row> {
             if !is_known {
                 continue;
             }
+            // A sender of UDP never waits.
+            let moments = match (kind, operation) {
+                (Udp, Send) => &[Before, Ready][..],
+                _ => &[Before, During, Ready],
+            };
             for how in 0..3 {
                 for side in [Own, Clone, Duplicate, Peer] {
-                    for moment in [Before, During, Ready] {
+                    for &moment in moments {
                         rows.push(Row {
                             kind,
                             operation,
@@ -125,6 +131,7 @@ trait Socket: Sized + Send + Sync {
     fn duplicate(&self) -> OwnedFd;
     fn set_waits(&self, waits: bool);
     fn operate(&self, operation: Operation) -> io::Result<usize>;
+    fn send_one(&self);
 }
 
 fn shut_descriptor(fd: &impl AsRawFd, how: Shutdown) -> io::Result<()> {
@@ -232,11 +239,22 @@ macro_rules! sockets {
                     });
                 }
 
+                fn send_one(&self) {
+                    let sent = match self {
+                        Any::Tcp(socket) => (&*socket).write(&CHUNK),
+                        _ => self.operate(Operation::Send),
+                    };
+                    assert_eq!(sent.unwrap(), CHUNK.len());
+                }
+
                 fn operate(&self, operation: Operation) -> io::Result<usize> {
                     let buf = &mut [0; 9];
                     match (self, operation) {
                         (Any::Tcp(socket), Operation::Receive) => (&*socket).read(buf),
-                        (Any::Tcp(socket), Operation::Send) => (&*socket).write(&CHUNK),
+                        (Any::Tcp(socket), Operation::Send) => loop {
+                            // Room comes by itself now and then, but not for ever.
+                            (&*socket).write(&CHUNK)?;
+                        },
                         (Any::Tcp(socket), Operation::Peek) => socket.peek(buf),
                         (Any::UnixStream(socket), Operation::Receive) => (&*socket).read(buf),
                         (Any::UnixStream(socket), Operation::Send) => (&*socket).write(&CHUNK),
@@ -264,17 +282,10 @@ macro_rules! sockets {
 sockets!(theirs, [std::net], [std::os::unix::net]);
 sockets!(ours, [gopark::net], [gopark::net::unix]);
 
-/// Sends until there is no room, and none has come by itself for a while. UDP always has room.
+/// Sends until there is no room. UDP always has room.
 fn fill<S: Socket>(socket: &S, kind: Kind) {
     socket.set_waits(false);
-    let mut quiet_rounds = if kind == Kind::Udp { 3 } else { 0 };
-    while quiet_rounds < 3 {
-        quiet_rounds += 1;
-        while socket.operate(Operation::Send).is_ok() {
-            quiet_rounds = 0;
-        }
-        gopark::time::sleep(Duration::from_millis(30));
-    }
+    while kind != Kind::Udp && socket.operate(Operation::Send).is_ok() {}
 }
 
 fn note(result: io::Result<usize>) -> Option<Result<usize, ErrorKind>> {
@@ -289,8 +300,19 @@ fn note(result: io::Result<usize>) -> Option<Result<usize, ErrorKind>> {
 /// Starts a thread or a goroutine.
 type Go = fn(Box<dyn FnOnce() + Send>);
 
-/// Does `row`.
+/// Does `row`, again if the machine did something else meanwhile: an operation that goes on waiting
+/// must have done so for a while after the shutdown.
 fn play<S: Socket + 'static>(row: Row, go: Go) -> Outcome {
+    for _ in 0..10 {
+        if let Some(outcome) = play_once::<S>(row, go) {
+            return outcome;
+        }
+    }
+    panic!("the machine is too busy for {row:?}");
+}
+
+/// Does `row`; `None` if the shutdown came too late.
+fn play_once<S: Socket + 'static>(row: Row, go: Go) -> Option<Outcome> {
     let (mut own, mut peer) = S::pair(row.kind);
     if row.kind == Kind::UnixDatagramToOne && row.operation != Operation::Send {
         std::mem::swap(&mut own, &mut peer);
@@ -298,24 +320,32 @@ fn play<S: Socket + 'static>(row: Row, go: Go) -> Outcome {
     match (row.operation, row.moment) {
         (Operation::Send, Moment::Ready) => {}
         (Operation::Send, _) => fill(&own, row.kind),
-        (_, Moment::Ready) => assert_eq!(peer.operate(Operation::Send).unwrap(), CHUNK.len()),
+        (_, Moment::Ready) => peer.send_one(),
         _ => {}
     }
     own.set_waits(true);
     let (own, peer) = (Arc::new(own), Arc::new(peer));
+    let was_shut = Arc::new(OnceLock::new());
     if row.moment == Moment::During {
         let (own, peer) = (Arc::clone(&own), Arc::clone(&peer));
+        let was_shut = Arc::clone(&was_shut);
         go(Box::new(move || {
             gopark::time::sleep(HEAD_START);
             shut(row, &*own, &*peer);
+            was_shut.set(Instant::now()).unwrap();
         }));
     } else {
         shut(row, &*own, &*peer);
+        was_shut.set(Instant::now()).unwrap();
     }
     let first = note(own.operate(row.operation));
+    let waited = was_shut.get().map_or(Duration::ZERO, Instant::elapsed);
+    if first.is_none() && waited < PATIENCE / 2 {
+        return None;
+    }
     // The next one would wait as long.
     let second = first.and_then(|_| note(own.operate(row.operation)));
-    [first, second]
+    Some([first, second])
 }
 
 fn shut<S: Socket>(row: Row, own: &S, peer: &S) {
@@ -366,22 +396,20 @@ fn is_better(row: &Row) -> bool {
         && row.side != Side::Peer
 }
 
+/// Where the next thing that TCP sends is answered by a reset: when that is, is the system's
+/// affair, in std as well.
+fn is_chance(row: &Row) -> bool {
+    row.kind == Kind::Tcp
+        && row.operation == Operation::Send
+        && row.side == Side::Peer
+        && row.how == 2
+}
+
 #[track_caller]
 fn compare(theirs: &BTreeMap<Row, Outcome>, ours: &BTreeMap<Row, Outcome>) {
-    // TCP may make room by itself, for one of the two.
-    let has_room = |row: &Row| {
-        let is_for_room = row.kind == Kind::Tcp && row.operation == Operation::Send;
-        let firsts = [theirs[row][0], ours[row][0]];
-        is_for_room && row.moment != Moment::Ready && firsts.contains(&Some(Ok(CHUNK.len())))
-    };
-    let lost = theirs.keys().filter(|row| has_room(row)).count();
-    assert!(
-        lost <= 12,
-        "of 24 rows about TCP writers that wait {lost} say nothing"
-    );
     let others: Vec<String> = theirs
         .iter()
-        .filter(|(row, _)| !has_room(row))
+        .filter(|(row, _)| !is_chance(row))
         .filter(|(row, theirs)| match (is_better(row), theirs[0]) {
             (true, None) => ours[row] != [Some(Err(ErrorKind::BrokenPipe)); 2],
             _ => ours[row] != **theirs,

@@ -1,9 +1,9 @@
 //! Connecting to a Unix listener, also while its queue is full.
 //!
 //! *Problem.* A socket that must not wait is told `EAGAIN` while the queue of the listener is full,
-//! and nothing tells when there is room: the socket is not connected and counts as hung up, for
-//! epoll as well as for io_uring, and the listener's own events go to those who accept. One that
-//! may wait holds a thread in the kernel, where neither a time limit nor a cancel reaches it.
+//! and nothing tells when there is room: the socket, which is not connected, counts as hung up and
+//! has no further event, and the listener's own events go to those who accept. A socket that may
+//! wait holds a thread in the kernel, where neither a time limit nor a cancel reaches it.
 //!
 //! *Idea.* The goroutine sleeps and tries again. A failed try takes 1 to 2 µs. The pause grows with
 //! the time that was spent, so that a connection is late by an eighth of its wait, and by
