@@ -1,8 +1,8 @@
-//! `#[gopark::main]` and `#[gopark::test]`: a function that runs as the first goroutine of a runtime.
+//! `#[gopark::main]` and `#[gopark::test]`: a function is the first goroutine of a runtime.
 //!
-//! The crate is re-exported by `gopark`; its paths are those of `gopark`. It depends on nothing: the
-//! two attributes read a handful of tokens, and whoever builds `gopark` should not pay for a parser
-//! of the whole language.
+//! The crate is re-exported by `gopark`; its paths are those of `gopark`. It depends on nothing:
+//! the two attributes read a handful of tokens, and a build of `gopark` should not pay for a
+//! parser of the whole language.
 
 mod arguments;
 mod error;
@@ -42,8 +42,8 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// The lint `unsafe_code` finds the word: where it is denied, the function says
-/// `#[expect(unsafe_code, reason = "...")]`; where it is forbidden, the attribute cannot be used, as
-/// every other way to start a runtime.
+/// `#[expect(unsafe_code, reason = "...")]`; where it is forbidden, the attribute cannot be used,
+/// as every other way to start a runtime.
 ///
 /// # Arguments
 ///

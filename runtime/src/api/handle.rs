@@ -13,8 +13,8 @@ use crate::sched::shared::Shared;
 /// The right to spawn goroutines in a runtime, from any thread: tokio's `Handle`.
 ///
 /// It is for threads that are not the runtime's, such as those of a rayon pool, of a C library or
-/// of another runtime. [`spawn`](fn@crate::spawn) needs no handle on a goroutine, whatever stack its
-/// code is on.
+/// of another runtime. [`spawn`](fn@crate::spawn) needs no handle on a goroutine, whatever stack
+/// its code is on.
 ///
 /// A handle does not keep the runtime alive. Once its end has begun (its `Runtime` is dropped, or
 /// told to shut down), nothing can be spawned by a handle, except by goroutines of that runtime,
@@ -95,7 +95,8 @@ impl Handle {
     /// ```
     ///
     /// # Errors
-    /// `Other` when the runtime has ended or its end has begun; `OutOfMemory` when no stack is free.
+    /// `Other` when the runtime has ended or its end has begun; `OutOfMemory` when no stack is
+    /// free.
     #[track_caller]
     pub fn try_spawn<F, T>(&self, f: F) -> io::Result<JoinHandle<T>>
     where

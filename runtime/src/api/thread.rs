@@ -53,8 +53,9 @@ pub fn no_preempt<T>(f: impl FnOnce() -> T) -> T {
 ///
 /// The goroutine cannot be suspended there: [`park`](fn@crate::park) and the like panic; a join, a
 /// receive, a sleep and other waits block the thread, whose P goes to others meanwhile, and are not
-/// ended by a cancel or a time limit. Spawning and goroutine-locals are as everywhere. `f` is not suspended at the end of a slice, but loses its P to others if it takes long. A panic of
-/// `f` is passed on. Outside a goroutine it just runs `f`.
+/// ended by a cancel or a time limit. Spawning and goroutine-locals are as everywhere. `f` is not
+/// suspended at the end of a slice, but loses its P to others if it takes long. A panic of `f` is
+/// passed on. Outside a goroutine it just runs `f`.
 ///
 /// # Panics
 /// Where the switch is not ours (`gopark_portable_switch`, aarch64): when the system gives no

@@ -34,8 +34,8 @@ impl Drop for Blocking<'_> {
     }
 }
 
-/// Held while the thread of a goroutine that is on another stack waits as a plain thread does: the P
-/// is free for others meanwhile. The goroutine comes back on the same thread: on that stack it
+/// Held while the thread of a goroutine that is on another stack waits as a plain thread does: the
+/// P is free for others meanwhile. The goroutine comes back on the same thread: on that stack it
 /// could not leave.
 #[derive(Debug)]
 pub(crate) struct Aside<'a> {

@@ -224,8 +224,8 @@ impl G {
         G::at(stack_pointer())
     }
 
-    /// The goroutine that the calling thread runs, also where its code is on another stack now: that
-    /// of a coroutine, of a function that was called with more room, or the thread's own. It
+    /// The goroutine that the calling thread runs, also where its code is on another stack now:
+    /// that of a coroutine, of a function that was called with more room, or the thread's own. It
     /// cannot be suspended there.
     #[inline]
     pub(crate) fn of_thread<'a>() -> Option<&'a G> {

@@ -2,8 +2,8 @@
 //!
 //! Each goroutine of the runtime is asked to stop. A parked one wakes up and unwinds from its park
 //! with [`Cancelled`](crate::sched::park::Cancelled); a running one does so at its next park or
-//! yield. Repeated, because a goroutine may spawn others while it unwinds. Nobody else can: the gate
-//! is closed first (`gate.rs`).
+//! yield. Repeated, because a goroutine may spawn others while it unwinds. Nobody else can: the
+//! gate is closed first (`gate.rs`).
 //!
 //! No stack is freed without being unwound. A goroutine that never parks again is waited for, or,
 //! where there is a time limit, reported; a thread in the background then goes on waiting.
