@@ -1,8 +1,7 @@
-//! `#[gopark::main]` and `#[gopark::test]`: a function that runs as the first goroutine of a
-//! runtime.
+//! `#[gopark::main]` and `#[gopark::test]`: a function is the first goroutine of a runtime.
 //!
 //! The crate is re-exported by `gopark`; its paths are those of `gopark`. It depends on nothing:
-//! the two attributes read a handful of tokens, and whoever builds `gopark` should not pay for a
+//! the two attributes read a handful of tokens, and a build of `gopark` should not pay for a
 //! parser of the whole language.
 
 mod arguments;

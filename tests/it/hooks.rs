@@ -105,7 +105,9 @@ fn park() {
 
 fn raw_park() {
     gopark::raw::park(|waiter| {
-        gopark::go(move || waiter.ready());
+        gopark::go(move || {
+            waiter.ready();
+        });
         true
     });
 }

@@ -2,6 +2,8 @@
 //!
 //! It finds its goroutine; it waits as a plain thread does, while others have the P.
 
+#![expect(unsafe_code, reason = "sends a coroutine to another thread")]
+
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -159,7 +161,6 @@ fn a_suspension_on_another_stack_is_refused_with_the_reason() {
 #[test]
 fn a_coroutine_spawns_for_whoever_resumes_it() {
     struct Sent(Coroutine<(), gopark::goroutine::GoroutineId, ()>);
-    #[expect(unsafe_code, reason = "nothing in it belongs to a thread")]
     // SAFETY: what it keeps across a yield is on its own stack and may be sent.
     unsafe impl Send for Sent {}
     run(2, || {

@@ -126,6 +126,29 @@ impl Fate {
     }
 }
 
+/// The common cases look at the tag alone: a copy of the whole, just after the tag was stored, would
+/// wait for that store.
+impl Fate {
+    #[inline]
+    fn take_company(&mut self) -> Option<Arc<dyn Company>> {
+        if !matches!(self, Fate::Company(_)) {
+            return None;
+        }
+        match std::mem::replace(self, Fate::Open) {
+            Fate::Company(company) => Some(company),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn take_panic(&mut self) -> Box<dyn Any + Send> {
+        match std::mem::replace(self, Fate::Open) {
+            Fate::Panic(payload) | Fate::Unhandled(payload) => payload,
+            _ => panic!("an outcome is taken once"),
+        }
+    }
+}
+
 /// The handle's share of a packet.
 pub(crate) struct Receiver<T>(NonNull<Packet<T>>);
 
@@ -158,10 +181,7 @@ impl Head {
     ) -> (Option<Arc<dyn Company>>, Finish) {
         // SAFETY: invariant 2: the fate is the goroutine's until `finish`.
         let fate = unsafe { &mut *self.fate.get() };
-        let company = match std::mem::replace(fate, Fate::Open) {
-            Fate::Company(company) => Some(company),
-            _ => None,
-        };
+        let company = fate.take_company();
         *fate = match (&company, outcome) {
             (_, Ok(())) => Fate::Value,
             (Some(company), Err(payload)) => Fate::Panic(company.failed(payload)),
@@ -340,16 +360,14 @@ impl<T> Receiver<T> {
         assert!(self.is_done(), "a result was taken before it was there");
         // SAFETY: invariant 2: done, so the fate is the handle's.
         let fate = unsafe { &mut *self.head().fate.get() };
-        match std::mem::replace(fate, Fate::Open) {
-            Fate::Value => {
-                // SAFETY: the packet is alive.
-                let place = unsafe { (*self.0.as_ptr()).value.get() };
-                // SAFETY: the value is there, and the handle's; it is taken once.
-                Ok(unsafe { place.cast::<T>().read() })
-            }
-            Fate::Panic(payload) | Fate::Unhandled(payload) => Err(payload),
-            Fate::Open | Fate::Company(_) => panic!("an outcome is taken once"),
+        if !matches!(fate, Fate::Value) {
+            return Err(fate.take_panic());
         }
+        *fate = Fate::Open;
+        // SAFETY: the packet is alive.
+        let place = unsafe { (*self.0.as_ptr()).value.get() };
+        // SAFETY: the value is there, and the handle's; it is taken once.
+        Ok(unsafe { place.cast::<T>().read() })
     }
 }
 

@@ -18,7 +18,8 @@ impl Runtime {
         if enter(&self.gate) == Enter::Closed {
             return false;
         }
-        self.spawned.fetch_add(1, Ordering::Release);
+        // Relaxed: the gate orders it.
+        self.spawned.fetch_add(1, Ordering::Relaxed);
         self.gate.leave();
         true
     }
@@ -29,13 +30,13 @@ impl Runtime {
         while !self.gate.is_empty() {
             thread::yield_now();
         }
-        self.spawned.load(Ordering::Acquire)
+        self.spawned.load(Ordering::Relaxed)
     }
 
     /// A bug: the count comes first.
     fn end_that_counts_first(&self) -> usize {
         self.gate.close();
-        let spawned = self.spawned.load(Ordering::Acquire);
+        let spawned = self.spawned.load(Ordering::Relaxed);
         while !self.gate.is_empty() {
             thread::yield_now();
         }
