@@ -66,8 +66,8 @@ fn refuse_locked_memory() -> io::Result<()> {
             io::ErrorKind::Unsupported,
             format!(
                 "{found}: stacks come from a reservation of terabytes, all of which would be \
-                 locked into memory. Start the runtime without mlockall(MCL_FUTURE), and lock single \
-                 ranges with mlock"
+                 locked into memory. Start the runtime without mlockall(MCL_FUTURE), and lock \
+                 single ranges with mlock"
             ),
         )
     };
