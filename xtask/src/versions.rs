@@ -1,8 +1,8 @@
 //! The step `versions`: two versions of gopark in one program.
 //!
 //! Two copies of the three crates are made in `target/versions/`, the second with another version,
-//! and the program `tests/versions/main.rs` is built on both. It links only if no symbol of theirs is global; then
-//! it runs goroutines of both, and dies in the ways that each of them has.
+//! and the program `tests/versions/main.rs` is built on both. It links only if no symbol of theirs
+//! is global; then it runs goroutines of both, and dies in the ways that each of them has.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
