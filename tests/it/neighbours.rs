@@ -182,9 +182,9 @@ fn a_signal_stack_that_was_taken_away_comes_back() {
                 })
                 .join()
                 .unwrap();
-                // Each sleep brings the thread to its loop.
-                for _ in 0..100 {
-                    gopark::time::sleep(Duration::from_millis(1));
+                // Each sleep brings the thread to its loop, which looks once a second.
+                for _ in 0..30 {
+                    gopark::time::sleep(Duration::from_millis(100));
                 }
             });
             grows(&runtime);

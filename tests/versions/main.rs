@@ -3,6 +3,8 @@
 //! `first` and `second` are copies of the library with different versions. Each has stacks, threads
 //! and signal handlers of its own; what concerns the other one's stacks is passed on.
 
+#![expect(unsafe_code, reason = "starts runtimes; a wild pointer")]
+
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -99,15 +99,15 @@ impl Builder {
     /// for pages that are touched). From one page; rounded up to pages.
     ///
     /// Below it a stack grows through a fault. System calls do not raise faults: a buffer that
-    /// nothing has touched yet gets `EFAULT` if it lies in the guard below the window (64 KiB; up
-    /// to
-    /// 2 MiB below a window that has grown). A C function's call of `read` touches the low end of
-    /// its frame first, and the stack then grows over the whole of it: so only frames that reach
+    /// nothing has touched yet gets `EFAULT` if it lies in the guard below the window (64 KiB, up
+    /// to 2 MiB below a window that has grown). A C function's call of `read` touches the low end
+    /// of its frame first, and the stack then grows over the whole of it: so only frames that reach
     /// from the window to below the guard are concerned.
     ///
     /// Signal handlers without `SA_ONSTACK` run on the goroutine's stack. Where the window ends the
-    /// kernel has no room for their frame: the stack grows, and that one signal is lost. And a
-    /// stack cannot grow while its thread blocks SIGSEGV: the kernel then ends the process.
+    /// kernel has no room for their frame: the stack grows, and that one signal is lost. A stack
+    /// cannot grow while its thread blocks SIGSEGV, or has no signal stack because foreign code has
+    /// taken it away (the thread restores it within a second): the kernel then ends the process.
     pub fn stack_window(mut self, bytes: usize) -> Builder {
         self.stack_window = bytes;
         self

@@ -44,9 +44,9 @@ use crate::sched::service::chores::Chore;
 
 /// How often an M leaves its loop between two looks at its floating-point control words.
 const FP_EVERY: u32 = 16;
-/// An M looks whether it still has a signal stack once in so many rounds of its loop: foreign code
-/// may have taken the stack away. A look is a system call.
-const SIGNAL_STACK_EVERY: u32 = 32;
+/// An M looks so often, in its loop, whether it still has a signal stack: foreign code may have
+/// taken the stack away. A look is a system call.
+const SIGNAL_STACK_EVERY_MS: u32 = 1000;
 
 /// The body of an M's thread: runs goroutines until the runtime ends, or the thread is not needed.
 pub(crate) fn machine_main(shared: &Arc<Shared>, number: usize) {
@@ -61,13 +61,12 @@ pub(crate) fn machine_main(shared: &Arc<Shared>, number: usize) {
         }
         None => announced(m, false),
     };
-    let mut rounds = 0u32;
+    let mut looked = shared.monitor.now_ms();
     while goes_on && let Some(work) = next(m) {
-        rounds = rounds.wrapping_add(1);
-        if rounds.is_multiple_of(SIGNAL_STACK_EVERY)
-            && let Some(signals) = &signals
-        {
-            signals.restore();
+        let now = shared.monitor.now_ms();
+        if now.wrapping_sub(looked) >= SIGNAL_STACK_EVERY_MS {
+            looked = now;
+            signals.as_ref().map(AltStack::restore);
         }
         match work {
             Work::Run(place) => {
