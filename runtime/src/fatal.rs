@@ -9,7 +9,8 @@
 
 use std::fmt;
 use std::io;
-use std::thread::JoinHandle;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{JoinHandle, ThreadId};
 
 use crate::sys::stderr;
 
@@ -46,26 +47,23 @@ pub(crate) fn spawn(
         thread = thread.stack_size(bytes);
     }
     thread.spawn(|| {
-        IS_SERVICE.set(true);
+        let here = std::thread::current().id();
+        services().push(here);
         no_unwind("a panic outside of any goroutine", body);
+        services().retain(|thread| *thread != here);
     })
 }
 
-#[expect(
-    clippy::disallowed_macros,
-    reason = "set by a thread before it runs goroutines, and never changed"
-)]
-mod service {
-    std::thread_local! {
-        pub(super) static IS_SERVICE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-    }
+/// The threads of the runtimes, for the panic hook.
+static SERVICES: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
+
+fn services() -> MutexGuard<'static, Vec<ThreadId>> {
+    SERVICES.lock().unwrap_or_else(PoisonError::into_inner)
 }
-use service::IS_SERVICE;
 
 /// Whether the calling thread was started by [`spawn`].
-#[inline(never)]
 pub(crate) fn is_on_service() -> bool {
-    IS_SERVICE.get()
+    services().contains(&std::thread::current().id())
 }
 
 /// The name of the calling thread.
