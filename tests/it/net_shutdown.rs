@@ -253,7 +253,7 @@ macro_rules! sockets {
                         (Any::Tcp(socket), Operation::Receive) => (&*socket).read(buf),
                         (Any::Tcp(socket), Operation::Send) => loop {
                             // Room comes by itself now and then, but not for ever.
-                            (&*socket).write(&CHUNK)?;
+                            (&*socket).write_all(&CHUNK)?;
                         },
                         (Any::Tcp(socket), Operation::Peek) => socket.peek(buf),
                         (Any::UnixStream(socket), Operation::Receive) => (&*socket).read(buf),
