@@ -6,8 +6,8 @@
 //! | `Claim::Over`     | Ms that want a P for the goroutine on their stack: its slice is over | oldest first |
 //! | `Shared::seedbed` | seeds that found a full ring                            | newest first while they are warm, in a look of many the oldest |
 //!
-//! Ms that ran without a P and want one again (`Claim::Returned`) go before all three, but not twice
-//! in a row (`claims.rs`).
+//! Ms that ran without a P and want one again (`Claim::Returned`) go before all three, but not
+//! twice in a row (`claims.rs`).
 //!
 //! An M whose local queue is empty takes a fair batch of one of them; who looks in between, every
 //! 61st slice, takes one.

@@ -30,9 +30,9 @@ pub(crate) fn hand_off(shared: &Shared, p: usize) {
     }
 }
 
-/// Passes on P number `p`, which the caller owns and for which work waits, when a long blocking call
-/// begins: to an M that returns from such a call, or to an M that is called for it, whichever comes
-/// first.
+/// Passes on P number `p`, which the caller owns and for which work waits, when a long blocking
+/// call begins: to an M that returns from such a call, or to an M that is called for it, whichever
+/// comes first.
 pub(crate) fn lend(shared: &Shared, p: usize) {
     if give_to_any_claim(shared, p) {
         return;
@@ -103,11 +103,11 @@ pub(crate) fn empty(shared: &Shared, p: &Processor) {
     unsafe { p.local() }.supply.flush(&shared.seeds);
 }
 
-/// A P for an M that has none and runs a goroutine already: an idle P, or that of an M in a blocking
-/// call.
+/// A P for an M that has none and runs a goroutine already: an idle P, or that of an M in a
+/// blocking call.
 ///
-/// The P of an M in a call runs nothing. sysmon, which would take it in a moment, wakes a thread for
-/// it; the caller's thread is awake.
+/// The P of an M in a call runs nothing. sysmon, which would take it in a moment, wakes a thread
+/// for it; the caller's thread is awake.
 pub(crate) fn find_p(shared: &Shared) -> Option<usize> {
     shared.idle.take_p().or_else(|| {
         let mut procs = shared.procs.iter().take(shared.procs.limit());
