@@ -126,8 +126,8 @@ impl Fate {
     }
 }
 
-/// The common cases look at the tag alone: a copy of the whole, just after the tag was stored, would
-/// wait for that store.
+/// The common cases look at the tag alone: a copy of the whole, just after the tag was stored,
+/// would wait for that store.
 impl Fate {
     #[inline]
     fn take_company(&mut self) -> Option<Arc<dyn Company>> {

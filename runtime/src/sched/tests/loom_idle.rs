@@ -405,9 +405,9 @@ fn loom_seeded_bug_waker_that_unlocks_first_is_found() {
     submit_against_a_p_that_comes_and_goes(Variant { submit, ..REAL });
 }
 
-/// M1 sleeps. M0 goes into a long call and leaves its P, with work, on the idle list; M1 is called.
-/// M2, which returns from a call, takes the P, runs what it finds and sleeps, while more work
-/// comes.
+/// M1 sleeps. M0 goes into a long call and leaves its P, with work, on the idle list; M1 is
+/// called. M2, which returns from a call, takes the P, runs what it finds and sleeps, while more
+/// work comes.
 fn call_against_sleep(variant: Variant) {
     loom::model(move || {
         let fake = fake(variant, 2);
