@@ -110,8 +110,8 @@ enum Fate {
     Panic(Box<dyn Any + Send>),
 }
 
-/// The common cases look at the tag alone: a copy of the whole, just after the tag was stored, would
-/// wait for that store.
+/// The common cases look at the tag alone: a copy of the whole, just after the tag was stored,
+/// would wait for that store.
 impl Fate {
     #[inline]
     fn take_company(&mut self) -> Option<Arc<dyn Company>> {
