@@ -74,77 +74,79 @@ fn a_missing_promise_is_refused_with_the_reason() {
     }
 }
 
+/// Arguments, with `@` for the promise, and what the compiler says of them.
+const WRONG: [(&str, &str, &str); 14] = [
+    (
+        "argument_word",
+        "unsafe",
+        "expected `unsafe(no_thread_bound",
+    ),
+    (
+        "argument_other",
+        "unsafe(trust_me)",
+        "`unsafe(trust_me)` is no promise that",
+    ),
+    (
+        "argument_unknown",
+        "@, proc = 2",
+        "there is no argument `proc`: there are `unsafe(no_",
+    ),
+    (
+        "argument_flag",
+        "@, migrate",
+        "there is no argument `migrate`: there are",
+    ),
+    (
+        "argument_valueless",
+        "@, procs",
+        "expected a value: `procs = ...`",
+    ),
+    (
+        "argument_text",
+        "@, procs = \"2\"",
+        "`procs` cannot be \"2\": it is a whole number",
+    ),
+    (
+        "argument_negative",
+        "@, procs = -1",
+        "`procs` cannot be -1: it is a whole number",
+    ),
+    (
+        "argument_float",
+        "@, stack_limit = 1e6",
+        "`stack_limit` cannot be 1e6: it is a whole",
+    ),
+    (
+        "argument_duration",
+        "@, time_slice = 5",
+        "`time_slice` cannot be 5: it is a Duration",
+    ),
+    (
+        "argument_name",
+        "@, thread_name = 5",
+        "`thread_name` cannot be 5: it is a text",
+    ),
+    (
+        "argument_twice",
+        "@, procs = 1, procs = 2",
+        "`procs` is given twice",
+    ),
+    (
+        "argument_promise_twice",
+        "@, @",
+        "the promise is made twice",
+    ),
+    (
+        "argument_garbage",
+        "@, = 3",
+        "expected `unsafe(no_thread_bound",
+    ),
+    ("argument_type", "@, preemption = 3", "mismatched types"),
+];
+
 #[test]
 fn wrong_arguments_are_refused_by_name() {
-    let cases = [
-        (
-            "argument_word",
-            "unsafe",
-            "expected `unsafe(no_thread_bound",
-        ),
-        (
-            "argument_other",
-            "unsafe(trust_me)",
-            "`unsafe(trust_me)` is no promise that",
-        ),
-        (
-            "argument_unknown",
-            "@, proc = 2",
-            "there is no argument `proc`: there are `unsafe(no_",
-        ),
-        (
-            "argument_flag",
-            "@, migrate",
-            "there is no argument `migrate`: there are",
-        ),
-        (
-            "argument_valueless",
-            "@, procs",
-            "expected a value: `procs = ...`",
-        ),
-        (
-            "argument_text",
-            "@, procs = \"2\"",
-            "`procs` cannot be \"2\": it is a whole number",
-        ),
-        (
-            "argument_negative",
-            "@, procs = -1",
-            "`procs` cannot be -1: it is a whole number",
-        ),
-        (
-            "argument_float",
-            "@, stack_limit = 1e6",
-            "`stack_limit` cannot be 1e6: it is a whole",
-        ),
-        (
-            "argument_duration",
-            "@, time_slice = 5",
-            "`time_slice` cannot be 5: it is a Duration",
-        ),
-        (
-            "argument_name",
-            "@, thread_name = 5",
-            "`thread_name` cannot be 5: it is a text",
-        ),
-        (
-            "argument_twice",
-            "@, procs = 1, procs = 2",
-            "`procs` is given twice",
-        ),
-        (
-            "argument_promise_twice",
-            "@, @",
-            "the promise is made twice",
-        ),
-        (
-            "argument_garbage",
-            "@, = 3",
-            "expected `unsafe(no_thread_bound",
-        ),
-        ("argument_type", "@, preemption = 3", "mismatched types"),
-    ];
-    for (name, arguments, expected) in cases {
+    for (name, arguments, expected) in WRONG {
         let arguments = arguments.replace('@', PROMISE);
         let said = main_with(name, &arguments, "fn main() {}").refusal();
         assert!(said.contains(expected), "{name}: {said}");

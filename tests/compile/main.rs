@@ -123,6 +123,7 @@ impl Program {
 }
 
 /// Runs a command to its end: how it ended, what it wrote to standard error, its CPU time.
+#[expect(clippy::zombie_processes, reason = "`wait4` waits for it")]
 fn run(command: &mut Command) -> (ExitStatus, String, Duration) {
     use std::os::unix::process::ExitStatusExt;
 

@@ -110,7 +110,8 @@ fn off_a_goroutine_there_is_an_error_and_no_value() {
     assert!(text.contains("outside a goroutine"), "{text}");
     run(1, || {
         assert_eq!(NUMBER.try_with(Cell::get), Ok(7));
-        gopark::on_thread_stack(|| assert!(NUMBER.try_with(Cell::get).is_err()));
+        // The thread's stack is another stack of the goroutine.
+        gopark::on_thread_stack(|| assert_eq!(NUMBER.try_with(Cell::get), Ok(7)));
     });
 }
 
