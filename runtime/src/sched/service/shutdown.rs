@@ -35,6 +35,7 @@ use crate::fatal::{self, warn};
 use crate::sched::interrupt::ABORTS;
 use crate::sched::park;
 use crate::sched::shared::Shared;
+use crate::sys::stderr;
 use crate::task::seed_state::Ask;
 
 const PAUSE_MIN: Duration = Duration::from_micros(50);
@@ -230,7 +231,13 @@ fn tell(shared: &Shared, left: &[Listed], grace: Duration, unwinding: bool) {
     if left.len() > LINES_MAX {
         let _ = write!(text, "\n...and {} more", left.len() - LINES_MAX);
     }
+    last_words(&text);
+}
+
+/// Warns: the program may end as soon as the end of the runtime is over.
+fn last_words(text: &str) {
     warn(format_args!("{text}"));
+    stderr::flush(threads::FLUSH);
 }
 
 fn stop_all(shared: &Shared) {
@@ -271,7 +278,7 @@ fn tell_given_up(left: &[Listed]) {
     for listed in left.iter().take(LINES_MAX) {
         let _ = write!(text, "\n{listed}");
     }
-    warn(format_args!("{text}"));
+    last_words(&text);
 }
 
 /// Ends a runtime as a drop does, but waits until `deadline`: what has not ended by then.

@@ -20,7 +20,7 @@ use crate::sys::{fork, stderr};
 
 const PAUSE: Duration = Duration::from_micros(50);
 /// The last lines of a runtime are waited for no longer than this.
-const FLUSH: Duration = Duration::from_millis(100);
+pub(super) const FLUSH: Duration = Duration::from_millis(100);
 
 /// The threads of a runtime that are no Ms.
 #[derive(Debug)]
