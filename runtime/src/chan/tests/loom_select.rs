@@ -174,7 +174,8 @@ fn loom_seeded_bug_partner_before_self_is_found() {
 fn exchange(out: &Ends, into: &Ends, value: u32) -> Option<u32> {
     let receiving = Receiving::new(&into.r);
     let sender: &Sender<u32> = &out.s;
-    let (at, token) = select_from(&[Arm(sender), Arm(&receiving)], Order::Given, Some(NEVER)).unwrap();
+    let arms = [Arm(sender), Arm(&receiving)];
+    let (at, token) = select_from(&arms, Order::Given, Some(NEVER)).unwrap();
     if at == 1 {
         return Some(receiving.complete(token).unwrap());
     }
@@ -186,7 +187,8 @@ fn exchange(out: &Ends, into: &Ends, value: u32) -> Option<u32> {
 fn exchange_partner_first(out: &Ends, into: &Ends, value: u32) -> Option<u32> {
     let receiving = PartnerFirst(&into.r);
     let sender: &Sender<u32> = &out.s;
-    let (at, token) = select_from(&[Arm(sender), Arm(&receiving)], Order::Given, Some(NEVER)).unwrap();
+    let arms = [Arm(sender), Arm(&receiving)];
+    let (at, token) = select_from(&arms, Order::Given, Some(NEVER)).unwrap();
     if at == 1 {
         return Some(receiving.0.complete(token).unwrap());
     }
