@@ -3,7 +3,7 @@
 //! This is step 1 of `select.rs`, and the loop around its steps.
 
 use super::order::{Order, in_order};
-use super::select::{self, Aim, Case, Operation, Selected, Token};
+use super::select::{self, Aim, Arm, Case, Selected, Token};
 use crate::sys::clock::{self, NEVER};
 
 /// Operations, as they are tried.
@@ -18,19 +18,19 @@ pub(super) trait Operations {
     fn random(&self) -> u32;
 }
 
-impl<const N: usize> Operations for [&dyn Operation; N] {
+impl<const N: usize> Operations for [Arm<'_>; N] {
     fn len(&self) -> usize {
         N
     }
 
     #[inline(always)]
     fn attempt(&self, at: usize) -> Result<Token, u64> {
-        self[at].attempt()
+        self[at].0.attempt()
     }
 
     #[inline(always)]
     fn random(&self) -> u32 {
-        self[0].random()
+        self[0].0.random()
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn select(
 /// Selects one of the operations of a `select!`, for which nodes are made when it has to wait.
 #[inline]
 pub(super) fn select_from<const N: usize>(
-    operations: &[&dyn Operation; N],
+    operations: &[Arm<'_>; N],
     order: Order,
     until: Option<u64>,
 ) -> Option<Selected> {
@@ -92,11 +92,16 @@ pub(super) fn select_from<const N: usize>(
 #[cold]
 #[inline(never)]
 fn wait_for<const N: usize>(
-    operations: &[&dyn Operation; N],
+    operations: &[Arm<'_>; N],
     order: Order,
     until: u64,
 ) -> Option<Selected> {
-    select::wait(&operations.map(Case::new), Aim::Complete, order, until)
+    select::wait(
+        &operations.map(|arm| Case::new(arm.0)),
+        Aim::Complete,
+        order,
+        until,
+    )
 }
 
 /// Step 1; or the sum of what was seen.

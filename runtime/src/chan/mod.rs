@@ -118,25 +118,16 @@ pub mod internal {
 
     pub use super::operations::{Receiving, Sending};
     pub use super::order::Order;
-    use super::select::{Operation, Selected, Token};
+    pub use super::select::Arm;
+    use super::select::{Selected, Token};
     use super::{RecvError, Sender};
     use crate::sys::clock::{self, NEVER};
-
-    /// An operation of a `select!`.
-    #[derive(Clone, Copy)]
-    pub struct Arm<'a>(&'a dyn Operation);
 
     /// Which operation was selected: the right to complete it.
     #[derive(Debug)]
     pub struct Choice {
         at: usize,
         token: Token,
-    }
-
-    impl std::fmt::Debug for Arm<'_> {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("Arm { .. }")
-        }
     }
 
     impl<'a> Arm<'a> {
@@ -176,13 +167,13 @@ pub mod internal {
 
     #[inline]
     pub fn try_select<const N: usize>(arms: &[Arm<'_>; N], order: Order) -> Option<Choice> {
-        super::choose::select_from(&arms.map(|arm| arm.0), order, None).map(Choice::of)
+        super::choose::select_from(arms, order, None).map(Choice::of)
     }
 
     #[inline]
     pub fn select<const N: usize>(arms: &[Arm<'_>; N], order: Order) -> Choice {
         const { assert!(N > 0, "a `select!` without arms waits for ever") };
-        let selected = super::choose::select_from(&arms.map(|arm| arm.0), order, Some(NEVER));
+        let selected = super::choose::select_from(arms, order, Some(NEVER));
         selected.map(Choice::of).expect("this wait has no deadline")
     }
 
@@ -193,6 +184,6 @@ pub mod internal {
         time: Duration,
     ) -> Option<Choice> {
         let until = Some(clock::after(time));
-        super::choose::select_from(&arms.map(|arm| arm.0), order, until).map(Choice::of)
+        super::choose::select_from(arms, order, until).map(Choice::of)
     }
 }

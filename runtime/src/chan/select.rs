@@ -137,6 +137,16 @@ pub(super) struct Waiting<'a> {
     pub(super) waiter: &'a Waiter,
 }
 
+/// An operation of a `select!`, where it cannot be reached.
+#[derive(Clone, Copy)]
+pub struct Arm<'a>(pub(super) &'a dyn Operation);
+
+impl std::fmt::Debug for Arm<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Arm { .. }")
+    }
+}
+
 /// An operation with its node. It does not move during a select.
 pub(super) struct Case<'a> {
     operation: &'a dyn Operation,

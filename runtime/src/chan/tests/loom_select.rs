@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{Aim, Case, EntryOf, Operation, Place, Side, Token, Waiting, wait};
+use super::{Aim, Arm, Case, EntryOf, Operation, Place, Side, Token, Waiting, wait};
 use crate::chan::choose::{select, select_from};
 use crate::chan::core::Chan;
 use crate::chan::error::{RecvError, TryRecvError};
@@ -48,7 +48,7 @@ fn send_on_thread(ends: &Arc<Ends>, value: u32) -> thread::JoinHandle<()> {
 /// Receives from the first of two that is ready: from which, and what.
 fn select_two(a: &Ends, b: &Ends) -> (usize, Result<u32, RecvError>) {
     let (ra, rb) = (Receiving::new(&a.r), Receiving::new(&b.r));
-    let (at, token) = select_from(&[&ra, &rb], Order::Given, Some(NEVER)).unwrap();
+    let (at, token) = select_from(&[Arm(&ra), Arm(&rb)], Order::Given, Some(NEVER)).unwrap();
     let received = if at == 0 { ra } else { rb }.complete(token);
     (at, received)
 }
@@ -131,7 +131,7 @@ impl Operation for PartnerFirst<'_> {
 
 fn select_two_partner_first(a: &Ends, b: &Ends) -> (usize, Result<u32, RecvError>) {
     let (ra, rb) = (PartnerFirst(&a.r), PartnerFirst(&b.r));
-    let (at, token) = select_from(&[&ra, &rb], Order::Given, Some(NEVER)).unwrap();
+    let (at, token) = select_from(&[Arm(&ra), Arm(&rb)], Order::Given, Some(NEVER)).unwrap();
     (at, if at == 0 { ra } else { rb }.0.complete(token))
 }
 
@@ -174,7 +174,8 @@ fn loom_seeded_bug_partner_before_self_is_found() {
 fn exchange(out: &Ends, into: &Ends, value: u32) -> Option<u32> {
     let receiving = Receiving::new(&into.r);
     let sender: &Sender<u32> = &out.s;
-    let (at, token) = select_from(&[sender, &receiving], Order::Given, Some(NEVER)).unwrap();
+    let arms = [Arm(sender), Arm(&receiving)];
+    let (at, token) = select_from(&arms, Order::Given, Some(NEVER)).unwrap();
     if at == 1 {
         return Some(receiving.complete(token).unwrap());
     }
@@ -186,7 +187,8 @@ fn exchange(out: &Ends, into: &Ends, value: u32) -> Option<u32> {
 fn exchange_partner_first(out: &Ends, into: &Ends, value: u32) -> Option<u32> {
     let receiving = PartnerFirst(&into.r);
     let sender: &Sender<u32> = &out.s;
-    let (at, token) = select_from(&[sender, &receiving], Order::Given, Some(NEVER)).unwrap();
+    let arms = [Arm(sender), Arm(&receiving)];
+    let (at, token) = select_from(&arms, Order::Given, Some(NEVER)).unwrap();
     if at == 1 {
         return Some(receiving.0.complete(token).unwrap());
     }
