@@ -17,7 +17,7 @@ enum Kind {
 }
 
 /// Methods of `gopark::runtime::Builder` with one argument.
-const SETTINGS: [(&str, Kind); 8] = [
+const SETTINGS: [(&str, Kind); 12] = [
     ("procs", Kind::Number),
     ("stack_limit", Kind::Number),
     ("stack_window", Kind::Number),
@@ -26,6 +26,10 @@ const SETTINGS: [(&str, Kind); 8] = [
     ("time_slice", Kind::Duration),
     ("thread_keep_alive", Kind::Duration),
     ("preemption", Kind::Value),
+    ("exit_grace", Kind::Duration),
+    ("on_end", Kind::Value),
+    ("deadlock", Kind::Value),
+    ("unhandled_panic", Kind::Value),
 ];
 
 /// The word `unsafe` of the promise, and where its parentheses are.
@@ -132,7 +136,7 @@ fn missing(attribute: &str) -> Error {
          goroutines move between OS threads when they suspend, so no code of the program may keep \
          across a call that may suspend what belongs to its thread: a borrow of a thread-local, or \
          a guard such as std's MutexGuard. The compiler cannot check that: see \
-         https://docs.rs/gopark/latest/gopark/#the-contract"
+         https://docs.rs/gopark/latest/gopark/contract/"
     );
     Error::new(Span::call_site(), text)
 }

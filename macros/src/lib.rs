@@ -32,9 +32,8 @@ use proc_macro::TokenStream;
 /// the compiler cannot check. Goroutines move between OS threads whenever they may suspend, so no
 /// code that runs on them keeps across such a call what belongs to the thread: a borrow of a
 /// thread-local, what was taken out of one and may not be sent to another thread, a guard such as
-/// std's `MutexGuard`. The crate's documentation has
-/// [the contract](../gopark/index.html#the-contract) in full. The attribute cannot be used without
-/// the promise:
+/// std's `MutexGuard`. The page [`gopark::contract`](../gopark/contract/index.html) has it in full.
+/// The attribute cannot be used without the promise:
 ///
 /// ```compile_fail
 /// #[gopark::main]
@@ -53,6 +52,10 @@ use proc_macro::TokenStream;
 /// | `thread_name` | a text |
 /// | `time_slice`, `thread_keep_alive` | a `std::time::Duration` |
 /// | `preemption` | a `gopark::runtime::Preemption` |
+/// | `exit_grace` | how long the end waits, a `Duration` |
+/// | `on_end` | a `gopark::runtime::OnEnd` |
+/// | `deadlock` | a `gopark::runtime::Deadlock` |
+/// | `unhandled_panic` | a `gopark::runtime::UnhandledPanic` |
 /// | `crate` | the path of gopark, if the program knows it by another name |
 ///
 /// Each but the last is given to the method of that name of

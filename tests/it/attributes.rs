@@ -4,6 +4,9 @@
 
 use std::num::ParseIntError;
 use std::process::Command;
+use std::time::Duration;
+
+use gopark::runtime::{Deadlock, OnEnd, UnhandledPanic};
 
 #[gopark::test(unsafe(no_thread_bound_state_across_suspensions))]
 fn a_test_is_a_goroutine() {
@@ -16,6 +19,17 @@ fn settings_are_those_of_the_runtime() -> Result<(), ParseIntError> {
     let procs: usize = "3".parse()?;
     assert_eq!(gopark::procs(), procs);
     Ok(())
+}
+
+#[gopark::test(
+    unsafe(no_thread_bound_state_across_suspensions),
+    exit_grace = Duration::from_millis(50),
+    on_end = OnEnd::Wait,
+    deadlock = Deadlock::Report,
+    unhandled_panic = UnhandledPanic::Ignore,
+)]
+fn what_follows_ends_and_panics_can_be_set() {
+    gopark::go(gopark::park);
 }
 
 #[should_panic(expected = "a panic of the body")]
@@ -45,6 +59,6 @@ fn the_harness_finds_them() {
         let text = String::from_utf8(output.stdout).unwrap();
         text.lines().filter(|line| line.ends_with(": test")).count()
     };
-    assert_eq!(list(&[]), 6);
+    assert_eq!(list(&[]), 7);
     assert_eq!(list(&["--ignored"]), 1);
 }

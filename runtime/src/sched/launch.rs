@@ -132,8 +132,9 @@ where
     };
     hand_off::settle(m, standing);
     unpin(m);
+    // By value: a result whose address is taken is copied to the caller.
     if me.state.is_stopped() {
-        stop_too(&made);
+        return made.inspect(stop_too);
     }
     made
 }
@@ -141,10 +142,8 @@ where
 /// A goroutine that was spawned while its runtime ends, by one that was asked to end, is asked at
 /// once: a look at all goroutines of the process, for each link of a chain, would take long.
 #[cold]
-fn stop_too(made: &io::Result<(Place, u64)>) {
-    if let Ok((place, id)) = made {
-        park::ask(*place, *id, Ask::Stop);
-    }
+fn stop_too((place, id): &(Place, u64)) {
+    park::ask(*place, *id, Ask::Stop);
 }
 
 fn on_p<F, T>(

@@ -11,7 +11,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -97,7 +97,8 @@ pub(crate) struct Packet<T> {
 struct Head {
     state: PacketState,
     sleeper: UnsafeCell<Option<Sleeper>>,
-    fate: UnsafeCell<Fate>,
+    /// Dropped by the packet, which looks at the tag first: mostly there is nothing to drop.
+    fate: UnsafeCell<ManuallyDrop<Fate>>,
 }
 
 /// How it went: the goroutine's until the result is published, then the handle's.
@@ -164,7 +165,7 @@ impl Head {
         Head {
             state: PacketState::new(),
             sleeper: UnsafeCell::new(None),
-            fate: UnsafeCell::new(company.map_or(Fate::Open, Fate::Company)),
+            fate: UnsafeCell::new(ManuallyDrop::new(company.map_or(Fate::Open, Fate::Company))),
         }
     }
 
@@ -182,11 +183,12 @@ impl Head {
         // SAFETY: invariant 2: the fate is the goroutine's until `finish`.
         let fate = unsafe { &mut *self.fate.get() };
         let company = fate.take_company();
-        *fate = match (&company, outcome) {
+        // What is overwritten is `Open`.
+        *fate = ManuallyDrop::new(match (&company, outcome) {
             (_, Ok(())) => Fate::Value,
             (Some(company), Err(payload)) => Fate::Panic(company.failed(payload)),
             (None, Err(payload)) => Fate::of_panic(payload),
-        };
+        });
         // Not suspended in between: somebody may wait for `publish`.
         let (finish, woken) = unsuspended(|| {
             let finish = self.state.finish();
@@ -258,16 +260,20 @@ impl<T> Packet<T> {
 
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
-        if matches!(self.head.fate.get_mut(), Fate::Value) {
+        let fate = self.head.fate.get_mut();
+        match **fate {
+            Fate::Open => {}
             // SAFETY: it is there, and nobody took it.
-            unsafe { self.value.get_mut().assume_init_drop() };
+            Fate::Value => unsafe { self.value.get_mut().assume_init_drop() },
+            // SAFETY: the packet is dropped, and so is this, once.
+            _ => unsafe { ManuallyDrop::drop(fate) },
         }
     }
 }
 
 /// A packet that is about to be dropped, with what the handle has not taken out.
 fn handled<T>(mut packet: Box<Packet<T>>) -> Box<Packet<T>> {
-    if let Fate::Unhandled(_) = packet.head.fate.get_mut() {
+    if let Fate::Unhandled(_) = **packet.head.fate.get_mut() {
         panics::never_joined();
     }
     packet
@@ -360,10 +366,10 @@ impl<T> Receiver<T> {
         assert!(self.is_done(), "a result was taken before it was there");
         // SAFETY: invariant 2: done, so the fate is the handle's.
         let fate = unsafe { &mut *self.head().fate.get() };
-        if !matches!(fate, Fate::Value) {
+        if !matches!(**fate, Fate::Value) {
             return Err(fate.take_panic());
         }
-        *fate = Fate::Open;
+        *fate = ManuallyDrop::new(Fate::Open);
         // SAFETY: the packet is alive.
         let place = unsafe { (*self.0.as_ptr()).value.get() };
         // SAFETY: the value is there, and the handle's; it is taken once.
