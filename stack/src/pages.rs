@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "asks the kernel about pages")]
 
+use std::ffi::c_int;
 use std::ops::Range;
 
 use crate::layout::page_bytes;
@@ -36,6 +37,12 @@ pub(crate) fn is_any_resident(range: Range<usize>) -> bool {
     false
 }
 
+/// Whether nothing is mapped at an address.
+pub(crate) fn is_void(addr: usize) -> bool {
+    let page = addr / page_bytes() * page_bytes();
+    query(page, page_bytes(), &mut [0]) == Err(libc::ENOMEM)
+}
+
 /// As [`lowest_resident`], for a range of [`PAGES_MAX`] pages at most that starts at a page.
 fn lowest_of(range: Range<usize>) -> Option<usize> {
     if range.is_empty() {
@@ -43,18 +50,32 @@ fn lowest_of(range: Range<usize>) -> Option<usize> {
     }
     let mut resident = [0u8; PAGES_MAX];
     let pages = range.len().div_ceil(page_bytes());
-    // SAFETY: errno's location is valid on every thread.
-    let errno = unsafe { libc::__errno_location() };
-    // SAFETY: errno belongs to this thread.
-    let saved = unsafe { errno.read() };
-    let start = range.start as *mut libc::c_void;
-    // SAFETY: the array has a byte for each page.
-    let code = unsafe { libc::mincore(start, range.len(), resident.as_mut_ptr()) };
-    // SAFETY: errno belongs to this thread.
-    unsafe { errno.write(saved) };
-    if code != 0 {
+    if query(range.start, range.len(), &mut resident[..pages]).is_err() {
         return Some(range.start);
     }
     let first = resident[..pages].iter().position(|byte| byte & 1 == 1)?;
     Some(range.start + first * page_bytes())
+}
+
+/// Asks which of some pages are resident: a byte for each. Keeps `errno`.
+///
+/// # Errors
+/// The kernel's error number.
+fn query(start: usize, bytes: usize, resident: &mut [u8]) -> Result<(), c_int> {
+    assert!(
+        resident.len() >= bytes.div_ceil(page_bytes()),
+        "a byte for each page"
+    );
+    // SAFETY: errno's location is valid on every thread.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: errno belongs to this thread.
+    let saved = unsafe { errno.read() };
+    let start = start as *mut libc::c_void;
+    // SAFETY: the slice has a byte for each page.
+    let code = unsafe { libc::mincore(start, bytes, resident.as_mut_ptr()) };
+    // SAFETY: errno belongs to this thread.
+    let error = unsafe { errno.read() };
+    // SAFETY: errno belongs to this thread.
+    unsafe { errno.write(saved) };
+    if code == 0 { Ok(()) } else { Err(error) }
 }

@@ -87,7 +87,13 @@ fn a_goroutine_that_computes_does_not_keep_the_program() {
 
 #[test]
 fn a_goroutine_that_catches_every_request_to_end_does_not_keep_the_program() {
-    for case in ["catches-sleeps", "catches-parks", "catches-yields"] {
+    for case in [
+        "catches-sleeps",
+        "catches-parks",
+        "catches-yields",
+        "catches-receives",
+        "catches-acquires",
+    ] {
         let (out, err) = ended(&ending(case));
         assert!(out.contains("no threads are left\n"), "{out}{err}");
         assert!(out.contains("bye, parked\n"), "{out}{err}");

@@ -11,15 +11,23 @@ use crate::{CASE, SIGABRT, died_of};
 const ARGUMENTS: &str = "GOPARK_TEST_ARGUMENTS";
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
 
-/// In the child: a goroutine with such a limit has such a frame, between the stacks of others.
+/// In the child: a goroutine with such a limit has such a frame, between the stacks of others or,
+/// with the largest limit, alone.
 fn overrun(frames: Frames, limit: usize, len: usize, order: Order) {
+    let deep = move || frames.frame(len, order, gopark::yield_now);
+    let builder = Builder::new().name("deep one").stack_limit(limit);
+    if limit == GIB {
+        // The stack with the lowest addresses: below it there is nothing of ours.
+        let runtime = runtime(1);
+        let _ = builder.spawn_on(&runtime.handle(), deep).unwrap().join();
+        return;
+    }
     runtime(1).run(move || {
         let spawn = |body: fn()| Builder::new().stack_limit(limit).spawn(body).unwrap();
         let before: Vec<_> = (0..6).map(|_| spawn(gopark::park)).collect();
         gopark::yield_now();
-        let deep = move || frames.frame(len, order, gopark::yield_now);
-        let builder = Builder::new().name("deep one").stack_limit(limit);
         let _ = builder.spawn(deep).unwrap().join();
         drop(before);
     });
@@ -38,13 +46,14 @@ fn child(name: &str, arguments: &str, guard: &str) -> Output {
 #[test]
 fn frames_that_exceed_the_limit_are_reported() {
     const ORDERS: [Order; 3] = [Order::Up, Order::Down, Order::LowEnd];
-    const CASES: [(usize, usize); 5] = [
+    const CASES: [(usize, usize); 6] = [
         // Of dense stacks only such as end in a guard: neighbours lie between.
         (64 * KIB, 100 * KIB),
         (64 * KIB, 230 * KIB),
         (16 * MIB, 16 * MIB),
         (16 * MIB, 24 * MIB),
         (16 * MIB, 100 * MIB),
+        (GIB, GIB),
     ];
     let name = "overrun::frames_that_exceed_the_limit_are_reported";
     if is_case(name) {

@@ -1,8 +1,9 @@
 //! The step `versions`: two versions of gopark in one program.
 //!
-//! Two copies of the three crates are made in `target/versions/`, the second with another version,
-//! and the program `tests/versions/main.rs` is built on both. It links only if no symbol of theirs
-//! is global; then it runs goroutines of both, and dies in the ways that each of them has.
+//! Two copies of the library's crates are made in `target/versions/`, the second with another
+//! version, and the program `tests/versions/main.rs` is built on both. It links only if no symbol
+//! of theirs is global; then it runs goroutines of both, and dies in the ways that each of them
+//! has.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -12,7 +13,7 @@ use std::process::Command;
 use crate::cargo::cargo;
 
 const PACKAGE: &str = "target/versions";
-const CRATES: [&str; 3] = ["stack", "poller", "runtime"];
+const CRATES: [&str; 4] = ["stack", "poller", "macros", "runtime"];
 const OTHER_VERSION: &str = "0.99.0";
 
 /// What the step does.
@@ -54,7 +55,7 @@ fn make() -> std::io::Result<()> {
         }
         let lines = manifest.lines().map(|line| match line {
             line if line.starts_with("members = ") => {
-                String::from("members = [\"stack\", \"poller\", \"runtime\"]\n")
+                format!("members = {CRATES:?}\n")
             }
             line => line.replace(&format!("\"{version}\""), &format!("\"{new}\"")) + "\n",
         });

@@ -15,7 +15,8 @@ use crate::sys::thread;
 /// of a C library. A wait panics when it begins, [`yield_now`](crate::yield_now) and
 /// [`blocking`](fn@crate::blocking) always, a scope when it is opened. A call that finds what it
 /// wants, as a receive from a channel with messages, is not noticed. Where an unwinding would be
-/// unsound, as in a scope that waits for its goroutines, the process aborts with the same text.
+/// unsound, as in a scope that waits for its goroutines, or inside
+/// [`mask_cancel`](crate::mask_cancel), the process aborts with the same text.
 /// Preemption by suspension of the thread is no suspension of the goroutine: it is not noticed and
 /// does no harm.
 ///

@@ -30,7 +30,9 @@ impl<T> JoinHandle<T> {
 
     /// Waits for the end of the goroutine: its value, or the payload of its panic
     /// ([`Cancelled`](crate::Cancelled) if it was cancelled, or its runtime dropped). In a
-    /// goroutine it blocks that goroutine only; on a plain thread, the thread.
+    /// goroutine it blocks that goroutine only; on a plain thread, the thread. A goroutine that the
+    /// end of its runtime has left behind, and each that it stops in a program with `panic =
+    /// "abort"`, may never end: then this waits for ever.
     ///
     /// # Errors
     /// The payload of the panic.

@@ -52,7 +52,7 @@ use super::reserve::Reserved;
 use super::waiters::{Entry, Told};
 use crate::task::reason::Wait;
 use crate::wait::list::Node;
-use crate::wait::parker::{self, Lists, Waiter};
+use crate::wait::parker::{self, Ended, Lists, Waiter};
 
 /// What a selected operation was told: what is left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,11 +253,15 @@ pub(super) fn wait(cases: &[Case<'_>], aim: Aim, order: Order, until: u64) -> Op
         is_over: false,
     };
     // Who is woken is found among the nodes; so is who was not.
-    let _ = parker::park(Lists::Several, Wait::Select, until, |waiter| {
+    let ended = parker::park(Lists::Several, Wait::Select, until, |waiter| {
         published.publish(order, &waiter);
         true
     });
-    published.retract()
+    let selected = published.retract();
+    if ended == Ended::Interrupted && selected.is_none() {
+        parker::heed();
+    }
+    selected
 }
 
 impl Reserved {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::error::RecvTimeoutError;
 use crate::sys::clock::{self, NEVER};
 use crate::task::reason::Wait;
-use crate::wait::parker::{self, Lists};
+use crate::wait::parker::{self, Ended, Lists};
 
 /// Delivers one moment when it has come.
 pub(super) struct At<T> {
@@ -133,7 +133,10 @@ fn wait(next: u64, until: Option<u64>) -> Result<(), RecvTimeoutError> {
         } else {
             Wait::Timer
         };
-        let _ = parker::park(Lists::One, why, until.min(next), |_| true);
+        let ended = parker::park(Lists::One, why, until.min(next), |_| true);
+        if ended == Ended::Interrupted {
+            parker::heed();
+        }
     }
     Ok(())
 }

@@ -74,6 +74,9 @@ impl Drop for Blocking<'_> {
     }
 }
 
+/// Of all waits on other stacks nothing is known beforehand.
+const WAITS_ASIDE: Site = Site::UNKNOWN;
+
 /// Held while the thread of a goroutine that is on another stack waits as a plain thread does: the
 /// P is free for others meanwhile. The goroutine comes back on the same thread: on that stack it
 /// could not leave.
@@ -89,7 +92,14 @@ impl Aside<'_> {
     pub(crate) fn begin<'a>() -> Option<Aside<'a>> {
         let g = G::elsewhere()?;
         bound::lock(g);
-        let blocking = Blocking::of(g);
+        // It keeps its thread: that is no suspension, which hooks or a guard would be asked about.
+        let blocking = (!g.blocking.get()).then(|| {
+            begin(g, WAITS_ASIDE);
+            Blocking {
+                g,
+                site: WAITS_ASIDE,
+            }
+        });
         Some(Aside { g, blocking })
     }
 }

@@ -16,6 +16,7 @@ use gopark_stack::switch::{Context, stack_pointer};
 use crate::sched::locals::Locals;
 use crate::sched::machine::Machine;
 use crate::sched::seed::Seed;
+use crate::sched::service::shutdown::STOPS_MAX;
 use crate::sched::shared::Shared;
 use crate::sched::timers::Timer;
 use crate::task::name::Name;
@@ -84,10 +85,15 @@ impl Told {
         self.wait.fetch_or(TRIMMED, Ordering::Relaxed);
     }
 
-    /// It is about to unwind for the end of its runtime: how often before.
-    pub(crate) fn stops(&self) -> u32 {
-        let before = self.end.fetch_add(1, Ordering::Relaxed);
-        before & !(IN_DESTRUCTOR | GIVEN_UP)
+    /// It is about to unwind for the end of its runtime.
+    pub(crate) fn stopped(&self) {
+        self.end.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether it has unwound for the end of its runtime too often, and waits for ever the next
+    /// time.
+    pub(crate) fn must_give_up(&self) -> bool {
+        self.end.load(Ordering::Relaxed) & !(IN_DESTRUCTOR | GIVEN_UP) >= STOPS_MAX
     }
 
     pub(crate) fn give_up(&self) {

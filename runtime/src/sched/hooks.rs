@@ -35,7 +35,7 @@ use std::sync::Arc;
 use super::bound;
 use super::contract;
 use super::thread_stack;
-use crate::fatal::{no_unwind, warn};
+use crate::fatal::{self, no_unwind};
 use crate::sched::header::{G, Wait};
 use crate::sched::locals;
 
@@ -250,10 +250,9 @@ pub(crate) fn break_off(g: &G, why: Wait, objection: &str) -> ! {
         g.state.id(),
         place(g)
     );
-    if g.state.is_deaf() {
+    if g.state.is_deaf() || std::thread::panicking() {
         // The caller lent what it has to others, and cannot unwind before they are done.
-        warn(format_args!("fatal: {text}"));
-        std::process::abort();
+        fatal::die(format_args!("{text}"));
     }
     panic!("gopark: {text}");
 }
@@ -262,7 +261,11 @@ pub(crate) fn break_off(g: &G, why: Wait, objection: &str) -> ! {
 fn place(g: &G) -> String {
     let trace = Backtrace::force_capture();
     // Names of frames need a deep stack, which this one may not be.
-    let trace = bound::no_preempt(g, || thread_stack::call(g, || trace.to_string()));
+    let trace = match G::current() {
+        Some(_) => bound::no_preempt(g, || thread_stack::call(g, || trace.to_string())),
+        // The caller may be on the thread's stack already.
+        None => trace.to_string(),
+    };
     caller(&trace).unwrap_or_else(|| String::from("an unknown place"))
 }
 

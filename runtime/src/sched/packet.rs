@@ -22,7 +22,7 @@ use std::thread::Thread;
 use super::blocking::Aside;
 use super::bound::Deaf;
 use super::large;
-use super::machine::unsuspended;
+use super::machine::{Machine, unsuspended};
 use super::panics;
 use super::park::{Cancelled, Decided, Joiner};
 use super::service::deadlock::WAITING_THREADS;
@@ -37,14 +37,15 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Any + Send>>;
 #[derive(Debug)]
 pub(crate) enum Sleeper {
     Goroutine(Joiner),
-    Thread(Thread),
+    /// With whether it is counted among the threads that only a wake brings back.
+    Thread(Thread, bool),
     Task(Waker),
 }
 
 /// A sleeper that was taken out of its slot.
 enum Woken {
     Goroutine(Decided),
-    Thread(Thread),
+    Thread(Thread, bool),
     Task(Waker),
 }
 
@@ -55,7 +56,7 @@ impl Sleeper {
     fn decide(self) -> Woken {
         match self {
             Sleeper::Goroutine(joiner) => Woken::Goroutine(joiner.decide()),
-            Sleeper::Thread(thread) => Woken::Thread(thread),
+            Sleeper::Thread(thread, is_counted) => Woken::Thread(thread, is_counted),
             Sleeper::Task(waker) => Woken::Task(waker),
         }
     }
@@ -65,8 +66,10 @@ impl Woken {
     fn go(self) {
         match self {
             Woken::Goroutine(decided) => decided.go(),
-            Woken::Thread(thread) => {
-                WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+            Woken::Thread(thread, is_counted) => {
+                if is_counted {
+                    WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
+                }
                 thread.unpark();
             }
             Woken::Task(waker) => {
@@ -309,9 +312,14 @@ impl<T> Receiver<T> {
 
     /// Blocks the calling thread until the result is there; at most once.
     pub(crate) fn wait_on_thread(&mut self) {
-        // Out of the count again by whoever wakes this thread, before it does.
-        WAITING_THREADS.fetch_add(1, Ordering::Relaxed);
-        if self.register(Sleeper::Thread(std::thread::current())) == Wait::Done {
+        // An M is counted as such. Another thread is taken out of the count again by whoever wakes
+        // it, before it does.
+        let is_counted = Machine::here().is_none();
+        let sleeper = Sleeper::Thread(std::thread::current(), is_counted);
+        if is_counted {
+            WAITING_THREADS.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.register(sleeper) == Wait::Done && is_counted {
             WAITING_THREADS.fetch_sub(1, Ordering::Relaxed);
         }
         let _aside = Aside::begin();

@@ -19,7 +19,6 @@ use super::hooks::{self, Away};
 use super::interrupt::{self, Reason, Verdict};
 use super::machine::{After, Machine, Standing, pin, unpin, unsuspended};
 use super::run::{leave, leave_if_wanted};
-use super::service::shutdown::STOPS_MAX;
 use super::shared::Shared;
 use crate::queue::local::HALF;
 use crate::sched::header::{G, GRef, Wait};
@@ -169,6 +168,9 @@ fn end_or_panic(g: &G, check: Check) -> Option<Deaf<'_>> {
     match interrupt::verdict(g) {
         Verdict::Nothing => None,
         Verdict::Deferred => Some(Deaf::begin(g)),
+        // The caller may hold the lock of what it waits for. The park that begins releases it, and
+        // the request ends that park.
+        Verdict::Unwind(Reason::Stop) if g.machine().pin.is_set() && g.told.must_give_up() => None,
         Verdict::Unwind(reason) => unwind(g, reason),
     }
 }
@@ -176,8 +178,11 @@ fn end_or_panic(g: &G, check: Check) -> Option<Deaf<'_>> {
 /// Follows a request to unwind: unwinds, or waits for ever if the goroutine caught too many.
 #[cold]
 fn unwind(g: &G, reason: Reason) -> ! {
-    if reason == Reason::Stop && g.told.stops() >= STOPS_MAX {
+    if reason == Reason::Stop && g.told.must_give_up() {
         give_up(g);
+    }
+    if reason == Reason::Stop {
+        g.told.stopped();
     }
     resume_unwind(interrupt::take(g, reason))
 }
@@ -219,8 +224,9 @@ fn give_up(g: &G) -> ! {
 /// Unwinds a goroutine that was cancelled before it ran.
 #[inline]
 pub(crate) fn begin(g: &G) {
-    if g.state.check() == Check::Interrupt {
-        drop(end_or_panic(g, Check::Interrupt));
+    // One that is asked to stop begins all the same: what it spawns and drops is part of the end.
+    if g.state.check() != Check::Go && g.state.requests().cancel {
+        resume_unwind(interrupt::take(g, Reason::Cancel));
     }
 }
 
@@ -441,6 +447,27 @@ pub(crate) fn park_raw(g: &G, publish: impl FnOnce(Waiter) -> bool) {
     }
 }
 
+/// The suspension of a raw park that goes on, if `g` is watched.
+///
+/// # Panics
+/// When the goroutine must not be suspended now: then its waiter is void.
+fn away_again(g: &G) -> Option<Away<'_>> {
+    struct Close<'a>(&'a G);
+    impl Drop for Close<'_> {
+        fn drop(&mut self) {
+            self.0.wait_word.void();
+            let _ = self.0.state.close_ended();
+        }
+    }
+    if !g.is_watched() {
+        return None;
+    }
+    let close = Close(g);
+    let away = Away::begin(g, Wait::Raw);
+    std::mem::forget(close);
+    Some(away)
+}
+
 /// A request has ended a raw park: the goroutine unwinds, or waits on for the same waiter.
 #[cold]
 fn park_raw_again(g: &G) {
@@ -452,6 +479,8 @@ fn park_raw_again(g: &G) {
 #[cold]
 #[inline(never)]
 fn park_raw_once_more(g: &G) -> bool {
+    // First: it panics where a suspension is forbidden.
+    let _away = away_again(g);
     let unwinding = Deaf::while_unwinding(g);
     let verdict = match unwinding {
         None => interrupt::verdict(g),
@@ -471,7 +500,6 @@ fn park_raw_once_more(g: &G) -> bool {
     }
     // A request that must wait would end the park again.
     let _masked = (verdict == Verdict::Deferred).then(|| Deaf::begin(g));
-    let _away = g.is_watched().then(|| Away::begin(g, Wait::Raw));
     let _back = blocking::Interrupted::of(g);
     if g.state.resume_park() == Closed::Woken {
         return true;

@@ -83,13 +83,14 @@ impl Open<'_> {
         unpin(m);
     }
 
-    /// After the park: unwinds if a request has ended it and nobody has taken the wait.
-    fn end_after(&mut self, parked: Parked) -> End {
-        let end = self.end();
-        if parked == Parked::Interrupted && end == End::Closed {
-            park::heed(self.g);
-        }
-        end
+    fn park(&mut self, why: Wait, until: u64, publish: impl FnOnce(Wakeup) -> bool) -> Parked {
+        park::park_with(self.g, why, || {
+            let published = publish(self.wakeup());
+            if published {
+                self.arm(until);
+            }
+            published
+        })
     }
 
     fn end(&mut self) -> End {
@@ -141,14 +142,26 @@ impl Drop for Open<'_> {
 /// nothing. A request that was no reason to unwind gives [`End::Closed`].
 pub(crate) fn wait(g: &G, why: Wait, until: u64, publish: impl FnOnce(Wakeup) -> bool) -> End {
     let mut open = Open::of(g);
-    let parked = park::park_with(g, why, || {
-        let published = publish(open.wakeup());
-        if published {
-            open.arm(until);
-        }
-        published
-    });
-    open.end_after(parked)
+    let parked = open.park(why, until, publish);
+    let end = open.end();
+    if parked == Parked::Interrupted && end == End::Closed {
+        park::heed(g);
+    }
+    end
+}
+
+/// As [`wait`], but leaves it to the caller to call [`park::heed`] when a request has ended the
+/// park ([`Parked::Interrupted`]) and nobody has taken the wait ([`End::Closed`]): what it has
+/// published can be taken back first.
+pub(crate) fn wait_unheeded(
+    g: &G,
+    why: Wait,
+    until: u64,
+    publish: impl FnOnce(Wakeup) -> bool,
+) -> (End, Parked) {
+    let mut open = Open::of(g);
+    let parked = open.park(why, until, publish);
+    (open.end(), parked)
 }
 
 /// Parks `g`, which runs, until `until`.

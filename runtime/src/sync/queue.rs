@@ -272,7 +272,7 @@ pub(crate) fn wait<W: Waits>(waits: &W, entry: Entry, until: u64) -> Outcome {
                 return Outcome::Answered(answer);
             }
             parker::heed();
-            // Not reached by a goroutine: it has unwound. The wait begins anew.
+            // The request was over after all: the wait begins anew.
             stay.is_over = false;
             begun = false;
             continue;

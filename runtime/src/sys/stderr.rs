@@ -71,8 +71,16 @@ pub(crate) fn print(text: String) {
     }
     lines.bytes += text.len();
     lines.waiting.push_back(text);
-    if !lines.has_thread() && start_writer() {
-        lines.process = Some(getpid());
+    if !lines.has_thread() {
+        if start_writer() {
+            lines.process = Some(getpid());
+        } else {
+            // The system gives no thread: what fits is written at once.
+            let text: String = lines.waiting.drain(..).collect();
+            lines.bytes = 0;
+            drop(lines);
+            return write_within(text.as_bytes(), Duration::ZERO);
+        }
     }
     drop(lines);
     CHANGED.notify_all();

@@ -16,7 +16,7 @@ pub(crate) enum Ended {
     Woken,
     /// The deadline came; nobody has woken it, nor will.
     TimedOut,
-    /// A request to unwind ended the park, in one list and without a deadline. The list tells
-    /// whether the wait was served since; if not, the caller calls `heed`.
+    /// A request to unwind ended the park. In one list and without a deadline the list tells
+    /// whether the wait was served since; otherwise it was not. If not, the caller calls `heed`.
     Interrupted,
 }

@@ -16,6 +16,7 @@ use std::thread::Thread;
 pub(crate) use super::ends::{Ended, Lists};
 use crate::sched::blocking::Aside;
 use crate::sched::header::{G, GRef, Wait};
+use crate::sched::machine::Machine;
 use crate::sched::park::{self, Parked};
 use crate::sched::service::deadlock::WAITING_THREADS;
 use crate::sched::timed::{self, Wakeup};
@@ -136,7 +137,8 @@ impl ThreadWakeup {
             }))
         });
         *locked(&wait.thread) = Some(std::thread::current());
-        let is_counted = until == NEVER;
+        // An M is counted as such.
+        let is_counted = until == NEVER && Machine::here().is_none();
         if is_counted {
             WAITING_THREADS.fetch_add(1, Ordering::Relaxed);
         }
@@ -204,8 +206,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 ///
 /// | the wait is                     | whether it was served before a request is decided by      |
 /// |---------------------------------|-----------------------------------------------------------|
-/// | in one list, without a deadline | the list: after [`Ended::Interrupted`] the caller looks under the lock, and calls [`heed`] |
+/// | in one list, without a deadline | the list, under its lock                                  |
 /// | in several, or with a deadline  | the ticket, here                                          |
+///
+/// After [`Ended::Interrupted`] the caller takes its nodes out, and calls [`heed`] if nothing was
+/// served.
 ///
 /// # Panics
 /// On a plain thread of a forked child.
@@ -230,13 +235,14 @@ pub(crate) fn park(
         };
     }
     let mut begun = false;
-    let end = timed::wait(g, why, until, |wakeup| {
+    let (end, parked) = timed::wait_unheeded(g, why, until, |wakeup| {
         begun = publish(Waiter::Ticket(wakeup));
         begun
     });
     match end {
         _ if !begun => Ended::NotBegun,
         End::Taken(By::Time) => Ended::TimedOut,
+        End::Closed if parked == Parked::Interrupted => Ended::Interrupted,
         End::Taken(By::Event) | End::Closed => Ended::Woken,
     }
 }

@@ -102,13 +102,17 @@ impl Facts for Arena {
         Arena::window(self, slot)
     }
 
-    fn user(&self, at: Slot) -> Option<Slot> {
-        let header = Arena::window(self, at).map(|_| self.geometry.header(at));
-        let header = header.and_then(|at| NonNull::new(at as *mut u8));
+    fn user(&self, at: Option<Slot>) -> Option<Slot> {
+        let used = at.filter(|at| Arena::window(self, *at).is_some());
+        let header = used.and_then(|at| NonNull::new(self.geometry.header(at) as *mut u8));
         let own = report::running(header)?;
         self.geometry
             .locate(own.as_ptr() as usize)
-            .filter(|own| *own != at)
+            .filter(|own| Some(*own) != at)
+    }
+
+    fn is_void(&self, addr: usize) -> bool {
+        pages::is_void(addr)
     }
 
     fn is_used_below(&self, slot: Slot, addr: usize) -> bool {

@@ -87,9 +87,12 @@ pub(crate) enum Verdict {
 pub(crate) trait Facts {
     /// Bytes of the window of a slot, if it has one.
     fn window(&self, slot: Slot) -> Option<usize>;
-    /// The slot of whoever runs on this thread, given the slot that the stack pointer is in. `None`
-    /// if that is the same one, or nothing is known.
-    fn user(&self, at: Slot) -> Option<Slot>;
+    /// The slot of whoever runs on this thread, given the slot that the stack pointer is in, if
+    /// any.
+    /// `None` if that is the same one, or nothing is known.
+    fn user(&self, at: Option<Slot>) -> Option<Slot>;
+    /// Whether nothing is mapped at an address.
+    fn is_void(&self, addr: usize) -> bool;
     /// Whether anything lies in a slot below an address and above the hard guard.
     fn is_used_below(&self, slot: Slot, addr: usize) -> bool;
 }
@@ -155,14 +158,19 @@ pub(crate) fn classify_frame(
     grow(slot, span, old, low, low)
 }
 
-/// The slot that the stack pointer has left downwards.
+/// The slot that the stack pointer has left downwards: into another slot, or out of the arena,
+/// where nothing is mapped. A stack pointer outside of the arena that points to memory is on
+/// another stack.
 fn left_from(
     geometry: &Geometry,
     facts: &impl Facts,
     here: Option<Slot>,
     sp: usize,
 ) -> Option<Slot> {
-    facts.user(here?).filter(|slot| sp < geometry.low(*slot))
+    if here.is_none() && !facts.is_void(sp) {
+        return None;
+    }
+    facts.user(here).filter(|slot| sp < geometry.low(*slot))
 }
 
 /// The window of `slot` must reach down to `low`; `touched` is what may not lie in the hard guard.

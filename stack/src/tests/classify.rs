@@ -22,6 +22,8 @@ struct World {
     user: Option<Slot>,
     /// Where something lies.
     used: Option<usize>,
+    /// Nothing is mapped where the stack pointer is.
+    is_void: bool,
 }
 
 impl Facts for World {
@@ -29,8 +31,12 @@ impl Facts for World {
         self.window
     }
 
-    fn user(&self, at: Slot) -> Option<Slot> {
-        self.user.filter(|user| *user != at)
+    fn user(&self, at: Option<Slot>) -> Option<Slot> {
+        self.user.filter(|user| Some(*user) != at)
+    }
+
+    fn is_void(&self, _: usize) -> bool {
+        self.is_void
     }
 
     fn is_used_below(&self, slot: Slot, addr: usize) -> bool {
@@ -87,7 +93,7 @@ fn a_frame_that_ends_in_a_neighbours_slot_is_an_overflow() {
     let world = |window, user| World {
         window,
         user,
-        used: None,
+        ..World::default()
     };
     for window in [Some(MIB), None] {
         for addr in [top - MIB - 8, sp, geometry.top(below) - MIB - 8, 0] {
@@ -106,6 +112,28 @@ fn a_frame_that_ends_in_a_neighbours_slot_is_an_overflow() {
             new: 2 * MIB
         }
     );
+}
+
+#[test]
+fn a_frame_that_ends_below_the_arena_is_an_overflow() {
+    let (geometry, slot, top) = setting();
+    let world = |is_void| World {
+        window: Some(MIB),
+        user: Some(slot),
+        used: None,
+        is_void,
+    };
+    // The stack pointer is in no slot.
+    let sp = 0x5000;
+    for addr in [sp, sp - 8, top - MIB - 8] {
+        let verdict = classify(&geometry, &world(true), addr, sp);
+        assert_eq!(verdict, Verdict::Overflow(slot), "{addr:#x}");
+    }
+    let without_address = classify_frame(&geometry, &world(true), sp, 4096);
+    assert_eq!(without_address, Verdict::Overflow(slot));
+    // It points to memory: another stack of the goroutine.
+    let elsewhere = classify(&geometry, &world(false), sp - 8, sp);
+    assert_eq!(elsewhere, Verdict::NotOurs);
 }
 
 #[test]

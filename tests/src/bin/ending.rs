@@ -8,11 +8,15 @@
 
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use gopark::runtime::{Builder, OnEnd};
+use gopark::sync::Semaphore;
 use gopark_tests::build;
+
+/// Held by nobody, when a runtime has ended.
+static NO_PERMITS: Semaphore = Semaphore::new(0);
 
 /// Prints when it is dropped.
 struct Bye(&'static str);
@@ -31,6 +35,15 @@ fn main() {
     if case.starts_with("catches") {
         only_this_thread_is_left();
     }
+    if case == "catches-acquires" {
+        // A goroutine that waits for ever has left no place in the queue.
+        NO_PERMITS.add_permits(1);
+        let permit = NO_PERMITS.acquire_timeout(Duration::from_secs(60));
+        assert!(
+            permit.is_ok(),
+            "the permit went to a goroutine that waits for ever"
+        );
+    }
 }
 
 /// Goroutines that catch every request to end hold no threads. The thread that writes to standard
@@ -45,6 +58,15 @@ fn only_this_thread_is_left() {
         tasks.flatten().filter(is_another).count() == 1
     });
     println!("no threads are left");
+}
+
+/// A goroutine waits, and catches what ends its wait, again and again.
+fn catches(wait: impl Fn() + Send + 'static) {
+    gopark::go(move || {
+        loop {
+            let _ = catch_unwind(AssertUnwindSafe(&wait));
+        }
+    });
 }
 
 fn main_of(case: &str) {
@@ -67,21 +89,17 @@ fn main_of(case: &str) {
                 std::hint::spin_loop();
             }
         }),
-        "catches-sleeps" => gopark::go(|| {
-            loop {
-                let _ = catch_unwind(|| gopark::time::sleep(Duration::from_millis(1)));
-            }
-        }),
-        "catches-parks" => gopark::go(|| {
-            loop {
-                let _ = catch_unwind(gopark::park);
-            }
-        }),
-        "catches-yields" => gopark::go(|| {
-            loop {
-                let _ = catch_unwind(gopark::yield_now);
-            }
-        }),
+        "catches-sleeps" => catches(|| gopark::time::sleep(Duration::from_millis(1))),
+        "catches-parks" => catches(gopark::park),
+        "catches-yields" => catches(gopark::yield_now),
+        "catches-receives" => {
+            let (send, receive) = gopark::chan::bounded::<()>(0);
+            std::mem::forget(send);
+            catches(move || _ = receive.recv());
+        }
+        "catches-acquires" => {
+            catches(|| _ = NO_PERMITS.acquire_timeout(Duration::from_secs(600)));
+        }
         "catches-panics" => gopark::go(|| {
             let _bye = Bye("catcher");
             loop {

@@ -274,7 +274,7 @@ enum FaultWatch {
     Over,
 }
 
-/// Starts the first M, detached: the runtime's end waits for it by count.
+/// Starts the first M.
 ///
 /// # Errors
 /// What the system says.

@@ -56,7 +56,8 @@ pub enum Deadlock {
     Off,
 }
 
-/// Threads of the process that wait for a goroutine, without a deadline, and do nothing else.
+/// Threads of the process that wait for a goroutine, without a deadline, and do nothing else; and
+/// the lender of panic counts. Ms that wait so are not counted here.
 pub(crate) static WAITING_THREADS: AtomicUsize = AtomicUsize::new(0);
 
 /// sysmon and the chores' thread.
@@ -144,7 +145,7 @@ fn look(shared: &Shared) -> Sight {
 ///
 /// Faults of an instruction do not count, nor do the signals of a CPU clock, which stands still;
 /// and SIGURG is ours. C libraries use the first three of the real-time signals for themselves.
-fn catches_signals() -> bool {
+pub(super) fn catches_signals() -> bool {
     const OTHERS: [i32; 14] = [
         libc::SIGILL,
         libc::SIGTRAP,

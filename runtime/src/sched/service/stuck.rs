@@ -60,12 +60,14 @@ impl Stuck {
             return;
         };
         if !self.told
+            && shared.config.deadlock != Deadlock::Off
+            && !deadlock::catches_signals()
             && deadlock::has_no_other_threads(now.blocked.len() + now.bound)
             && now.blocked.iter().all(|blocked| blocked.is_endless)
         {
             std::thread::park_timeout(PAUSE);
             if self::sample(shared) == sample {
-                self.told = shared.config.deadlock != Deadlock::Off;
+                self.told = true;
                 deadlock::found(shared, &fatal_text(shared));
             }
         }

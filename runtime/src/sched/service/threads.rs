@@ -1,6 +1,7 @@
 //! The threads of a runtime: how they start and how they end.
 //!
-//! Three kinds: Ms, sysmon, and the chores' thread, which starts Ms. One M is started at once, so
+//! Four kinds: Ms, sysmon, the chores' thread, which starts Ms, and the lender of panic counts,
+//! once a goroutine waits while it unwinds. One M is started at once, so
 //! that a system that gives no thread says so. At the end (no goroutine will run) Ms that sleep are
 //! ended, and all leave their loops; then the chores' thread; sysmon ends last.
 

@@ -217,12 +217,10 @@ fn park_timed(g: GRef, until: u64, publish: impl FnOnce(Waiter) -> bool) -> Ende
         state.take_delivery();
         state.set_deaf(false);
     }
-    if ended == Ended::Interrupted && end == End::Closed {
-        heed();
-    }
     match end {
         _ if ended == Ended::NotBegun => Ended::NotBegun,
         End::Taken(By::Time) => Ended::TimedOut,
+        End::Closed if ended == Ended::Interrupted => Ended::Interrupted,
         End::Taken(By::Event) | End::Closed => Ended::Woken,
     }
 }
