@@ -90,6 +90,8 @@ impl Program {
                 "--target-dir",
             ])
             .arg(target)
+            // Each build compiles all of the program.
+            .env("CARGO_INCREMENTAL", "0")
             .current_dir(&folder);
         let (status, said, time) = run(&mut cargo);
         let built = target.join("debug").join(self.name);

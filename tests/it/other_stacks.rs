@@ -46,13 +46,15 @@ fn on_each(f: impl Fn() + Copy + 'static) {
 fn a_wait_on_another_stack_is_no_suspension_that_could_be_forbidden() {
     run(2, || {
         let _forbid = gopark::debug::forbid_suspend();
-        on_each(|| {
+        let waits = || {
             let (s, r) = chan::bounded(0);
             let worker = gopark::spawn(move || s.send(4).unwrap());
             assert_eq!(r.recv(), Ok(4));
             worker.join().unwrap();
             gopark::scope(|s| drop(s.spawn(|| ())));
-        });
+        };
+        in_a_coroutine(waits);
+        gopark::on_thread_stack(waits);
     });
 }
 
