@@ -1,7 +1,8 @@
-//! What the size of a closure and of a result costs the compiler: with 64 KiB no more than twice the
-//! time that the same program takes with 64 bytes.
+//! What the size of a closure and of a result costs the compiler: with 64 KiB no more than twice
+//! the time that the same program takes with 64 bytes.
 //!
-//! LLVM takes the square of the size for a variable that is only copied in and out: 10 s for 32 KiB.
+//! LLVM takes the square of the size for a variable that is only copied in and out: 10 s for 32
+//! KiB.
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ fn program(
     }
 }
 
-/// The least CPU times of a few builds of each, in turns: the machine may do other things meanwhile.
+/// The least CPU times of a few builds of each, in turns: the machine may do other things
+/// meanwhile.
 fn times_of(programs: [&Program; 2]) -> [Duration; 2] {
     let mut least = [Duration::MAX; 2];
     for _ in 0..ROUNDS {
