@@ -280,6 +280,8 @@ fn caller(trace: &str) -> Option<String> {
         "__",
         "unknown>",
     ];
+    let sources = file!().trim_end_matches("sched/hooks.rs");
+    let files = [sources, "/rustc/", "/lock_api-"];
     let mut lines = trace.lines().map(str::trim).peekable();
     while let Some(line) = lines.next() {
         let Some((number, name)) = line.split_once(": ") else {
@@ -288,10 +290,12 @@ fn caller(trace: &str) -> Option<String> {
         let name = name.trim();
         let root = name.trim_start_matches('<');
         let is_frame = number.parse::<u32>().is_ok();
-        if !is_frame || OURS.iter().any(|ours| root.starts_with(ours)) {
+        let at = lines.peek().and_then(|next| next.strip_prefix("at "));
+        // Names of inlined frames may lack their crate: the file tells.
+        let is_of_ours = at.is_some_and(|at| files.iter().any(|ours| at.contains(ours)));
+        if !is_frame || is_of_ours || OURS.iter().any(|ours| root.starts_with(ours)) {
             continue;
         }
-        let at = lines.peek().and_then(|next| next.strip_prefix("at "));
         return Some(at.map_or_else(|| name.to_owned(), |at| format!("{at} ({name})")));
     }
     None
