@@ -90,7 +90,9 @@ fn rows() -> Vec<Row> {
     for kind in [Tcp, UnixStream, UnixDatagrams, UnixDatagramToOne, Udp] {
         for operation in [Receive, ReceiveFrom, Peek, Send] {
             let is_known = match operation {
-                ReceiveFrom => !matches!(kind, Tcp | UnixStream),
+                // std's `recv_from` of UDP reads an address that the kernel has not written then:
+                // it fails or panics, by what the stack holds.
+                ReceiveFrom => !matches!(kind, Tcp | UnixStream | Udp),
                 Peek => matches!(kind, Tcp | Udp),
                 Receive | Send => true,
             };
