@@ -40,7 +40,7 @@ use crate::open::{self, Shared, Told};
 #[derive(Debug)]
 pub struct PerGoroutine<S> {
     inner: Arc<S>,
-    /// The same as `inner`.
+    /// The subscriber `inner` with its type erased.
     shared: Erased,
     told: Told,
 }

@@ -208,7 +208,7 @@ impl Books {
     }
 }
 
-/// See the top of this file.
+/// The books of the panic counts of a runtime, and the ways to wait for its lender.
 pub(crate) struct PanicCounts {
     books: Mutex<Books>,
     /// The lender waits for something to do.

@@ -141,9 +141,7 @@ impl Drop for Open<'_> {
 /// Unwinds like every park, if nobody has taken the wait; a wakeup that is used afterwards does
 /// nothing. A request that was no reason to unwind gives [`End::Closed`].
 pub(crate) fn wait(g: &G, why: Wait, until: u64, publish: impl FnOnce(Wakeup) -> bool) -> End {
-    let mut open = Open::of(g);
-    let parked = open.park(why, until, publish);
-    let end = open.end();
+    let (end, parked) = wait_unheeded(g, why, until, publish);
     if parked == Parked::Interrupted && end == End::Closed {
         park::heed(g);
     }
